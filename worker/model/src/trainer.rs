@@ -1,0 +1,317 @@
+//! A training step as a transaction over logical ranks.
+//!
+//! `begin(s)` clamps the temperature and moves the twin, once per step however often it is called. `compute(s)` reads
+//! the state and may be repeated. `commit(s)` enqueues, updates, and moves on to step s + 1. A step that was computed
+//! but not committed leaves nothing behind but the begun twin, so a survivor can compute it again.
+use tch::{Device, Tensor};
+
+use crate::albef::Albef;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::forward::{MicroBatch, Part, Probe, forward};
+use crate::keyed::{Purpose, StepKey};
+use crate::losses::LossValues;
+use crate::optim::{Optimizer, OptimizerConfig};
+use crate::precision::Precision;
+use crate::queue::FeatureQueue;
+use crate::reduce::{RankGradients, ordered_sum};
+
+/// How gradients of logical ranks are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// In the order of computation, into one buffer: fast, equal up to rounding for any number of workers.
+    Accumulate,
+    /// Kept apart and added along a fixed tree: the same bits for any number of workers.
+    Ordered,
+}
+
+/// Settings of a trainer that do not change from step to step.
+#[derive(Debug, Clone)]
+pub struct TrainerConfig {
+    /// Seed of the job.
+    pub seed: u64,
+    /// Logical ranks in all, V.
+    pub logical_ranks: u64,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// How gradients are added.
+    pub reduction: Reduction,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+}
+
+/// The whole state that every worker holds, and the step that is under way.
+#[derive(Debug)]
+pub struct Trainer {
+    config: TrainerConfig,
+    model: Albef,
+    queue: FeatureQueue,
+    optimizer: Optimizer,
+    /// The next step to commit.
+    step: u64,
+    /// Whether `begin` has run for `step`.
+    begun: bool,
+}
+
+/// What this caller's logical ranks contribute to a step.
+#[derive(Debug)]
+pub struct LocalStep {
+    /// One entry per logical rank, in the order given.
+    pub ranks: Vec<RankResult>,
+    /// With [`Reduction::Ordered`], each rank's gradients; empty with [`Reduction::Accumulate`], where the sum lies in
+    /// the parameters' gradients.
+    pub gradients: Vec<RankGradients>,
+}
+
+/// One logical rank's losses and features, still on the device.
+#[derive(Debug)]
+pub struct RankResult {
+    /// The five losses, `[5]`.
+    pub losses: Tensor,
+    /// The twin's image features, `[batch, embed_dim]`.
+    pub image_features: Tensor,
+    /// The twin's text features, `[batch, embed_dim]`.
+    pub text_features: Tensor,
+}
+
+/// What becomes of a computed step.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// Enqueue, update and go on.
+    Apply {
+        /// The results of all logical ranks of the job, in order.
+        ranks: &'a [RankResult],
+        /// Learning rate.
+        lr: f64,
+    },
+    /// Go on without enqueueing or updating: a loss was not a number.
+    Skip,
+}
+
+/// What a whole step did.
+#[derive(Debug)]
+pub struct StepReport {
+    /// The step.
+    pub step: u64,
+    /// Losses of each logical rank.
+    pub losses: Vec<LossValues>,
+    /// Whether the step was skipped because a loss was not finite.
+    pub skipped: bool,
+    /// Global gradient norm before clipping, if clipping is on; a tensor of no dimensions, not yet read.
+    pub gradient_norm: Option<Tensor>,
+}
+
+impl LocalStep {
+    /// Reads the losses: the one synchronisation of a step.
+    pub fn read_losses(&self) -> Result<Vec<LossValues>> {
+        let stacked: Vec<&Tensor> = self.ranks.iter().map(|r| &r.losses).collect();
+        let host = Tensor::f_stack(&stacked, 0)?.f_to(Device::Cpu)?;
+        let mut values = vec![[0_f32; 5]; self.ranks.len()];
+        let flat = values.as_flattened_mut();
+        host.f_copy_data(flat, flat.len())?;
+        Ok(values.into_iter().map(LossValues::from_array).collect())
+    }
+}
+
+impl Trainer {
+    /// A model with the published initialisation. The seed decides weights and queues.
+    pub fn new(model: &ModelConfig, device: Device, config: TrainerConfig) -> Result<Self> {
+        model.validate_for_training()?;
+        if config.logical_ranks == 0 {
+            return Err(Error::Config {
+                field: "logical_ranks",
+                value: "0".into(),
+                problem: "must be at least 1".into(),
+            });
+        }
+        config.precision.activate()?;
+        // Two keys apart from every step's: no step has the last number there is.
+        let key = StepKey { seed: config.seed, step: u64::MAX, logical_rank: 0 };
+        let weights = Albef::new(model, device, key.seed_for(Purpose::Init))?;
+        let queue_key = StepKey { logical_rank: 1, ..key };
+        let queue =
+            FeatureQueue::new(model.embed_dim, model.queue_size, device, queue_key.seed_for(Purpose::Init))?;
+        let optimizer = Optimizer::new(weights.params(), config.optimizer)?;
+        Ok(Self { config, model: weights, queue, optimizer, step: 0, begun: false })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Albef {
+        &self.model
+    }
+
+    /// The model and the queues, to load weights into.
+    pub fn state_mut(&mut self) -> (&mut Albef, &mut FeatureQueue) {
+        (&mut self.model, &mut self.queue)
+    }
+
+    /// The queues.
+    pub fn queue(&self) -> &FeatureQueue {
+        &self.queue
+    }
+
+    /// The next step to commit.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn expect(&self, asked: u64, verb: &'static str, begun: bool) -> Result<()> {
+        if asked == self.step && self.begun == begun {
+            return Ok(());
+        }
+        let state = match self.begun {
+            true => format!("step {} has begun", self.step),
+            false => format!("step {} comes next and has not begun", self.step),
+        };
+        Err(Error::Step { asked, verb, state })
+    }
+
+    /// Clamps the temperature and moves the twin. Calling it again for the same step does nothing.
+    pub fn begin(&mut self, step: u64) -> Result<()> {
+        if step == self.step && self.begun {
+            return Ok(());
+        }
+        self.expect(step, "begin", false)?;
+        self.model.clamp_temp()?;
+        self.model.update_twin()?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Forward and backward pass of this caller's logical ranks, of which the first is `first_rank`. Changes nothing
+    /// but gradients, starts from none, and does not wait for the device.
+    pub fn compute(
+        &mut self,
+        step: u64,
+        first_rank: u64,
+        batches: &[MicroBatch],
+        alpha: f64,
+        probe: Probe<'_>,
+    ) -> Result<LocalStep> {
+        self.expect(step, "compute", true)?;
+        let last = first_rank + batches.len() as u64;
+        if batches.is_empty() || last > self.config.logical_ranks {
+            return Err(Error::Input {
+                what: "micro-batches",
+                expected: format!("logical ranks below {}, at least one", self.config.logical_ranks),
+                found: format!("{first_rank}..{last}"),
+            });
+        }
+        let params = self.model.params().tensors();
+        torch_ext::foreach::clear_grads(params)?;
+        let mut local = LocalStep { ranks: Vec::with_capacity(batches.len()), gradients: Vec::new() };
+        for (logical_rank, batch) in (first_rank..).zip(batches) {
+            let key = StepKey { seed: self.config.seed, step, logical_rank };
+            let out = forward(&self.model, &self.queue, batch, alpha, key, self.config.precision, probe)?;
+            out.losses.total(alpha)?.f_backward()?;
+            probe(Part::Backward);
+            if self.config.reduction == Reduction::Ordered {
+                local.gradients.push(params.iter().map(Tensor::f_grad).collect::<Result<_, _>>()?);
+                torch_ext::foreach::clear_grads(params)?;
+            }
+            local.ranks.push(RankResult {
+                losses: out.losses.stacked()?,
+                image_features: out.image_features,
+                text_features: out.text_features,
+            });
+        }
+        Ok(local)
+    }
+
+    /// Turns the gradients of all logical ranks of the job, in order, into the mean that the update uses. Only for
+    /// [`Reduction::Ordered`].
+    pub fn reduce_ordered(&mut self, all_ranks: Vec<RankGradients>) -> Result<()> {
+        if all_ranks.len() as u64 != self.config.logical_ranks {
+            return Err(Error::Input {
+                what: "gradients to reduce",
+                expected: format!("{} logical ranks", self.config.logical_ranks),
+                found: all_ranks.len().to_string(),
+            });
+        }
+        for (param, grad) in self.model.params().tensors().iter().zip(ordered_sum(all_ranks)?) {
+            torch_ext::foreach::set_grad(param, &grad)?;
+        }
+        self.divide_gradients()
+    }
+
+    /// Divides the summed gradients by the number of logical ranks.
+    pub fn divide_gradients(&mut self) -> Result<()> {
+        let ranks = self.config.logical_ranks;
+        if ranks == 1 {
+            return Ok(());
+        }
+        let factor = Tensor::from(1.0 / ranks as f32).f_to(self.model.device())?;
+        let mut grads = self.gradients()?;
+        Ok(torch_ext::foreach::mul(&mut grads, &factor)?)
+    }
+
+    /// The parameters' gradients, in the order of [`Albef::params`].
+    pub fn gradients(&self) -> Result<Vec<Tensor>> {
+        Ok(self.model.params().tensors().iter().map(Tensor::f_grad).collect::<Result<_, _>>()?)
+    }
+
+    /// Ends the step: enqueues all ranks' features once, in order, and updates the weights; or does neither. Returns
+    /// the gradient norm if clipping is on.
+    pub fn commit(&mut self, step: u64, verdict: Verdict<'_>) -> Result<Option<Tensor>> {
+        self.expect(step, "commit", true)?;
+        let norm = match verdict {
+            Verdict::Skip => None,
+            Verdict::Apply { ranks, lr } => {
+                if ranks.len() as u64 != self.config.logical_ranks {
+                    return Err(Error::Input {
+                        what: "features to enqueue",
+                        expected: format!("{} logical ranks", self.config.logical_ranks),
+                        found: ranks.len().to_string(),
+                    });
+                }
+                let column = |of: fn(&RankResult) -> &Tensor| -> Result<Tensor> {
+                    Ok(Tensor::f_cat(&ranks.iter().map(of).collect::<Vec<_>>(), 0)?)
+                };
+                let (image, text) = (column(|r| &r.image_features)?, column(|r| &r.text_features)?);
+                self.queue.enqueue(&image, &text)?;
+                self.optimizer.step(lr)?
+            }
+        };
+        torch_ext::foreach::clear_grads(self.model.params().tensors())?;
+        self.step += 1;
+        self.begun = false;
+        Ok(norm)
+    }
+
+    /// A whole step for a caller that computes every logical rank itself.
+    pub fn train_step(&mut self, batches: &[MicroBatch], alpha: f64, lr: f64) -> Result<StepReport> {
+        self.train_step_probed(batches, alpha, lr, &mut |_| {})
+    }
+
+    /// [`Self::train_step`], calling `probe` after each part.
+    pub fn train_step_probed(
+        &mut self,
+        batches: &[MicroBatch],
+        alpha: f64,
+        lr: f64,
+        probe: Probe<'_>,
+    ) -> Result<StepReport> {
+        let step = self.step;
+        if batches.len() as u64 != self.config.logical_ranks {
+            return Err(Error::Input {
+                what: "micro-batches",
+                expected: format!("one for each of {} logical ranks", self.config.logical_ranks),
+                found: batches.len().to_string(),
+            });
+        }
+        self.begin(step)?;
+        probe(Part::MomentumUpdate);
+        let mut local = self.compute(step, 0, batches, alpha, probe)?;
+        match self.config.reduction {
+            Reduction::Accumulate => self.divide_gradients()?,
+            Reduction::Ordered => self.reduce_ordered(std::mem::take(&mut local.gradients))?,
+        }
+        let losses = local.read_losses()?;
+        probe(Part::Read);
+        let skipped = !losses.iter().all(LossValues::is_finite);
+        let verdict = if skipped { Verdict::Skip } else { Verdict::Apply { ranks: &local.ranks, lr } };
+        let gradient_norm = self.commit(step, verdict)?;
+        probe(Part::Update);
+        Ok(StepReport { step, losses, skipped, gradient_norm })
+    }
+}

@@ -1,0 +1,57 @@
+//! Initial weights from pre-trained encoders, and checking a file.
+use std::path::Path;
+
+use albef_model::Albef;
+use albef_model::queue::FeatureQueue;
+use albef_model::weights::{Imported, Positions, bert, state, vit};
+use tch::Device;
+
+use crate::config::JobConfig;
+
+/// Writes the initial state of a job: random, then the encoders that are given.
+pub fn init(
+    config: &str,
+    seed: Option<u64>,
+    bert_file: Option<&Path>,
+    vit_file: Option<&Path>,
+    out: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let (mut model, queue) = build(config, seed)?;
+    let mut lines = Vec::new();
+    if let Some(path) = bert_file {
+        lines.push(describe(path, &bert::load(path, &mut model)?));
+    }
+    if let Some(path) = vit_file {
+        lines.push(describe(path, &vit::load(path, &mut model)?));
+    }
+    state::save(out, &model, &queue)?;
+    lines.push(format!("{}: written", out.display()));
+    Ok(lines)
+}
+
+/// Checks that a file holds the whole state of a configuration.
+pub fn check(config: &str, file: &Path) -> anyhow::Result<String> {
+    let (mut model, mut queue) = build(config, None)?;
+    let imported = state::load(file, &mut model, &mut queue, Positions::Exact)?;
+    Ok(describe(file, &imported))
+}
+
+fn build(config: &str, seed: Option<u64>) -> anyhow::Result<(Albef, FeatureQueue)> {
+    let job = JobConfig::load(config)?;
+    let seed = (seed.unwrap_or(job.seed) >> 1) as i64;
+    let model = Albef::new(&job.model, Device::Cpu, seed)?;
+    let queue = FeatureQueue::new(job.model.embed_dim, job.model.queue_size, Device::Cpu, seed)?;
+    Ok((model, queue))
+}
+
+fn describe(path: &Path, imported: &Imported) -> String {
+    let Imported { loaded, initialised, ignored } = imported;
+    let mut line = format!("{}: {} tensors loaded", path.display(), loaded.len());
+    if !initialised.is_empty() {
+        line += &format!(", {} not in it and left as initialised", initialised.len());
+    }
+    if !ignored.is_empty() {
+        line += &format!(", ignored: {}", ignored.join(", "));
+    }
+    line
+}

@@ -1,0 +1,45 @@
+//! What libtorch has and tch 0.24 does not expose, behind a safe API.
+//!
+//! This is the only crate of the workspace that contains `unsafe` code. Each module wraps one facility:
+//!
+//! * [`foreach`]: operators over whole lists of tensors (one kernel launch instead of hundreds);
+//! * [`optim`]: the fused AdamW operator;
+//! * [`dropout`]: dropout whose mask is a function of a key;
+//! * [`autocast`]: mixed precision on CPU and CUDA with a chosen type;
+//! * [`runtime`]: process-wide switches (TF32, determinism, heap, loading CUDA).
+pub mod autocast;
+pub mod dropout;
+mod ffi;
+pub mod foreach;
+pub mod optim;
+pub mod runtime;
+
+/// Why a call into libtorch failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TorchError {
+    /// libtorch threw; the first line of its message.
+    #[error("libtorch: {0}")]
+    Libtorch(String),
+    /// Lists that belong together differ in length.
+    #[error("{what}: {left} tensors against {right}")]
+    LengthMismatch {
+        /// The operation that was asked for.
+        what: &'static str,
+        /// Length of the first list.
+        left: usize,
+        /// Length of the other list.
+        right: usize,
+    },
+    /// A tensor that must hold memory is undefined.
+    #[error("{what}: tensor {index} is undefined")]
+    Undefined {
+        /// The operation that was asked for.
+        what: &'static str,
+        /// Position in its list.
+        index: usize,
+    },
+    /// An error of tch itself.
+    #[error(transparent)]
+    Tch(#[from] tch::TchError),
+}
