@@ -16,7 +16,7 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
-        .files(["cpp/shim.cpp", "cpp/dropout.cpp"])
+        .files(["cpp/shim.cpp", "cpp/dropout.cpp", "cpp/layers.cpp"])
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .warnings(false) // libtorch's headers warn; the shim's own code is small

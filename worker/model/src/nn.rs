@@ -72,12 +72,15 @@ impl Linear {
         })
     }
 
-    /// `[…, in]` → `[…, out]`. The weights are cast to the type of `x`; within a step every weight is used once, so
-    /// there is nothing to cache.
+    /// `[…, in]` → `[…, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let kind = x.kind();
-        Ok(x.f_linear(&self.weight.f_to_kind(kind)?, Some(&self.bias.f_to_kind(kind)?))?)
+        Ok(torch_ext::layers::linear(x, &self.weight, &self.bias)?)
     }
+}
+
+/// `second(gelu(first(x)))` with exact GELU.
+pub fn mlp(x: &Tensor, first: &Linear, second: &Linear) -> Result<Tensor> {
+    Ok(torch_ext::layers::mlp(x, (&first.weight, &first.bias), (&second.weight, &second.bias))?)
 }
 
 /// Layer normalisation over the last dimension, with float32 statistics.

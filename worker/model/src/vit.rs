@@ -4,7 +4,7 @@ use tch::Tensor;
 use crate::attention::{attend, merge_heads};
 use crate::config::{MLP_RATIO, VisionConfig};
 use crate::error::Result;
-use crate::nn::{LayerNorm, Linear, Pass, gelu};
+use crate::nn::{LayerNorm, Linear, Pass, mlp};
 use crate::params::{Init, Scope};
 
 const EPS: f64 = 1e-6;
@@ -71,8 +71,7 @@ impl Vit {
             .f_view([batch, 3, grid, patch, grid, patch])?
             .f_permute([0, 2, 4, 1, 3, 5])?
             .f_reshape([batch, grid * grid, 3 * patch * patch])?;
-        let weight = self.patch_weight.f_flatten(1, -1)?.f_to_kind(image.kind())?;
-        Ok(rows.f_linear(&weight, Some(&self.patch_bias.f_to_kind(image.kind())?))?)
+        Ok(torch_ext::layers::linear(&rows, &self.patch_weight.f_flatten(1, -1)?, &self.patch_bias)?)
     }
 }
 
@@ -92,8 +91,7 @@ impl Block {
 
     fn forward(&self, pass: &Pass, x: Tensor) -> Result<Tensor> {
         let x = x.f_add(&self.attention(pass, &self.norm1.forward(&x)?)?)?;
-        let hidden = gelu(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
-        Ok(x.f_add(&self.fc2.forward(&hidden)?)?)
+        Ok(x.f_add(&mlp(&self.norm2.forward(&x)?, &self.fc1, &self.fc2)?)?)
     }
 
     fn attention(&self, pass: &Pass, x: &Tensor) -> Result<Tensor> {

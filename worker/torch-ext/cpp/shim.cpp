@@ -14,7 +14,7 @@
 #include <torch/csrc/autograd/variable.h>
 #include <dlfcn.h>
 #include <malloc.h>
-#include <cstdlib>
+#include <climits>
 #include "shim.h"
 
 namespace {
@@ -120,13 +120,12 @@ int tx_autocast_pop(int device_type, int was_enabled, int was_type) {
   });
 }
 
-// glibc returns every freed block above 128 KiB to the kernel, which then zeroes the same pages again for the next
-// step's activations; on a CPU that costs more than the arithmetic of small models. Keep the heap, and let libtorch
-// ask for huge pages.
+// glibc returns every large freed block to the kernel, which then zeroes the same pages again for the next step's
+// activations; on a CPU that costs more than the arithmetic of small models. Keep the heap. One arena, because the
+// others cannot grow past 64 MiB and would send a trainer thread's tensors back to the kernel.
 int tx_keep_heap() {
   return tx_guard([&] {
-    setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
-    int ok = mallopt(M_MMAP_THRESHOLD, 1 << 30) & mallopt(M_TRIM_THRESHOLD, INT_MAX) & mallopt(M_TOP_PAD, 64 << 20);
+    int ok = mallopt(M_MMAP_THRESHOLD, 1 << 30) & mallopt(M_TRIM_THRESHOLD, INT_MAX) & mallopt(M_ARENA_MAX, 1);
     if (!ok) throw std::runtime_error("mallopt refused the heap settings");
   });
 }

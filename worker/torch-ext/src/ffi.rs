@@ -51,6 +51,20 @@ unsafe extern "C" {
     pub(crate) fn tx_device_count(out: *mut c_int) -> c_int;
     pub(crate) fn tx_synchronize(device: c_int) -> c_int;
     pub(crate) fn tx_peak_device_bytes(device: c_int, out: *mut i64) -> c_int;
+    pub(crate) fn tx_linear(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(crate) fn tx_mlp(
+        x: *const C_tensor,
+        w1: *const C_tensor,
+        b1: *const C_tensor,
+        w2: *const C_tensor,
+        b2: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
     pub(crate) fn tx_keyed_dropout(
         x: *const C_tensor,
         p: c_double,

@@ -4,6 +4,7 @@
 //!
 //! * [`foreach`]: operators over whole lists of tensors (one kernel launch instead of hundreds);
 //! * [`optim`]: the fused AdamW operator;
+//! * [`layers`]: linear layers that keep little for the backward pass;
 //! * [`dropout`]: dropout whose mask is a function of a key;
 //! * [`autocast`]: mixed precision on CPU and CUDA with a chosen type;
 //! * [`runtime`]: process-wide switches (TF32, determinism, heap, loading CUDA).
@@ -11,6 +12,7 @@ pub mod autocast;
 pub mod dropout;
 mod ffi;
 pub mod foreach;
+pub mod layers;
 pub mod optim;
 pub mod runtime;
 

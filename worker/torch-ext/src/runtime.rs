@@ -16,8 +16,8 @@ pub fn deterministic(on: bool) -> Result<(), TorchError> {
     check(unsafe { ffi::tx_set_deterministic(on.into()) })
 }
 
-/// Keeps freed memory in the heap and lets large tensors use huge pages (Linux, glibc). A training step allocates
-/// and frees the same gigabytes again and again; without this the kernel zeroes them each time.
+/// Keeps freed memory in the heap (Linux, glibc). A training step allocates and frees the same gigabytes again and
+/// again; without this the kernel zeroes them each time.
 ///
 /// Peak memory stays the same, but memory is not given back between steps.
 pub fn keep_heap() -> Result<(), TorchError> {

@@ -5,7 +5,7 @@ use super::{BIAS, EPS, WEIGHT};
 use crate::attention::{attend, merge_heads, split_heads};
 use crate::config::{MLP_RATIO, TextConfig};
 use crate::error::Result;
-use crate::nn::{LayerNorm, Linear, Pass, gelu};
+use crate::nn::{LayerNorm, Linear, Pass, mlp};
 use crate::params::Scope;
 
 /// A layer; `cross` is present from `fusion_layer` on.
@@ -66,7 +66,8 @@ impl Layer {
 
     /// The feed-forward part with its residual; any leading dimensions.
     pub(super) fn feed_forward(&self, pass: &Pass, x: &Tensor) -> Result<Tensor> {
-        self.output.forward(pass, &gelu(&self.intermediate.forward(x)?)?, x)
+        let out = &self.output;
+        out.close(pass, mlp(x, &self.intermediate, &out.dense)?, x)
     }
 }
 
@@ -93,6 +94,11 @@ impl Residual {
     }
 
     pub(super) fn forward(&self, pass: &Pass, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&pass.dropout(self.dense.forward(x)?)?.f_add(residual)?)
+        self.close(pass, self.dense.forward(x)?, residual)
+    }
+
+    /// What follows `dense`.
+    fn close(&self, pass: &Pass, dense: Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.norm.forward(&pass.dropout(dense)?.f_add(residual)?)
     }
 }

@@ -78,9 +78,7 @@ impl Bert {
     /// `[rows, width]` → vocabulary scores `[rows, vocab]` in float32.
     pub fn vocabulary_scores(&self, rows: &Tensor) -> Result<Tensor> {
         let hidden = self.mlm.norm.forward(&gelu(&self.mlm.dense.forward(rows)?)?)?;
-        let kind = rows.kind();
-        let scores =
-            hidden.f_linear(&self.embeddings.word.f_to_kind(kind)?, Some(&self.mlm.bias.f_to_kind(kind)?))?;
+        let scores = torch_ext::layers::linear(&hidden, &self.embeddings.word, &self.mlm.bias)?;
         Ok(scores.f_to_kind(Kind::Float)?)
     }
 }
