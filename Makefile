@@ -1,0 +1,40 @@
+# Every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench ci
+
+CUDA ?= 0
+WORKER := target/release/albef-worker
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install libtorch, linters and test data into this folder (CUDA=1 for GPUs)
+	@CUDA=$(CUDA) scripts/setup.sh
+
+run: setup ## check this build against the published implementation and train a small model for a few steps
+	cargo build --release --locked -p albef-worker
+	for case in small1 small2 retrieval; do $(WORKER) parity worker/tests/fixtures/$$case; done
+	$(WORKER) bench --config small --batch 16 --dtype bf16 --steps 5
+
+test: setup ## run all tests
+	cargo test --locked --workspace
+
+lint: setup ## formatting, clippy, dependencies, and the project's own rules
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --locked check bans licenses sources
+	scripts/check-rules.sh
+
+bench: setup ## measure training steps (base and small, fp32 and bf16, two threads); one JSON line each
+	cargo build --release --locked -p albef-worker
+	for dtype in fp32 bf16; do \
+	  $(WORKER) bench --config albef-base --batch 4 --dtype $$dtype --threads 2 --steps 5; \
+	  $(WORKER) bench --config small --batch 16 --dtype $$dtype --threads 2 --steps 10; \
+	done
+
+ci: ## what continuous integration runs: lint, then test
+	$(MAKE) lint
+	$(MAKE) test
