@@ -98,6 +98,9 @@ impl fmt::Display for Report {
 pub(super) struct Limits {
     pub(super) loss: f64,
     pub(super) gradient: f64,
+    /// Whether the gradients of `temp` and of the match head are bounded. They are what is left when large terms cancel
+    /// in a few numbers, which in reduced precision says nothing; then they are only shown.
+    pub(super) cancelling_gradients: bool,
     pub(super) noise: f64,
     pub(super) features: f64,
     pub(super) twin: f64,
@@ -116,6 +119,7 @@ impl Limits {
             Precision::Fp32 => Self {
                 loss: 1e-5,
                 gradient: 1e-4,
+                cancelling_gradients: true,
                 noise: 1e-5,
                 features: 1e-5,
                 twin: 1e-5,
@@ -126,6 +130,7 @@ impl Limits {
             Precision::Tf32 => Self {
                 loss: 1e-2,
                 gradient: 5e-2,
+                cancelling_gradients: false,
                 noise: 1e-3,
                 features: 1e-2,
                 twin: moved,
@@ -135,7 +140,8 @@ impl Limits {
             },
             Precision::Bf16 => Self {
                 loss: 5e-2,
-                gradient: 2e-1,
+                gradient: 3e-1,
+                cancelling_gradients: false,
                 noise: 1e-2,
                 features: 5e-2,
                 twin: moved,
