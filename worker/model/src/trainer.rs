@@ -264,6 +264,12 @@ impl Trainer {
                         found: ranks.len().to_string(),
                     });
                 }
+                // Found out by the optimizer, this would come after the features are enqueued.
+                if !self.gradients()?.iter().all(Tensor::defined) {
+                    let state =
+                        format!("step {} was not computed, or its gradients were not reduced", self.step);
+                    return Err(Error::Step { asked: step, verb: "commit", state });
+                }
                 let column = |of: fn(&RankResult) -> &Tensor| -> Result<Tensor> {
                     Ok(Tensor::f_cat(&ranks.iter().map(of).collect::<Vec<_>>(), 0)?)
                 };

@@ -42,16 +42,18 @@ impl TensorFile {
         let mut word = [0; 8];
         file.read_exact_at(&mut word, 0)
             .map_err(|_| refuse("is not a safetensors file: shorter than its header".into()))?;
-        if word[0] == 0x80 || word.starts_with(b"PK") {
-            let remedy =
-                "is a pickled PyTorch file, which is never read; convert it once as docs/weights.md shows";
-            return Err(refuse(remedy.into()));
-        }
         let header_length = u64::from_le_bytes(word);
         if header_length > MAX_HEADER || header_length.saturating_add(8) > length {
-            return Err(refuse(format!(
-                "is not a safetensors file or is cut off: header of {header_length} bytes in a file of {length}"
-            )));
+            // A zip archive (today's .pth) or a bare pickle; only a length that cannot be one is looked at this way.
+            let pickled = word.starts_with(b"PK") || (word[0] == 0x80 && word[1] <= 5);
+            return Err(refuse(if pickled {
+                "is a pickled PyTorch file, which is never read; convert it once as docs/weights.md shows"
+                    .into()
+            } else {
+                format!(
+                    "is not a safetensors file or is cut off: header of {header_length} bytes in a file of {length}"
+                )
+            }));
         }
         let mut header = vec![0; header_length as usize];
         file.read_exact_at(&mut header, 8).map_err(|e| refuse(format!("cannot be read: {e}")))?;
