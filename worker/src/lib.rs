@@ -2,7 +2,7 @@
 //!
 //! * [`config`] — the configuration file, and the configurations that ship with the program;
 //! * [`parity`] — golden numbers of the published implementation against this one;
-//! * [`bench`] — images per second, memory, and the share of each part of a step;
+//! * [`mod@bench`] — images per second, memory, and the share of each part of a step;
 //! * [`caption`] — what the model sees of a text;
 //! * [`weights`] — initial weights from pre-trained encoders, and checking a file;
 //! * [`device`] — naming and opening the device to compute on.

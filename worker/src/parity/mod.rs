@@ -1,7 +1,7 @@
 //! Golden numbers of the published implementation against this one.
 //!
-//! A case is a folder with `case.json` and `case.safetensors` (training steps, [`training`]) or `retrieval.json` and
-//! `retrieval.safetensors` (evaluation, [`retrieval`]). Users run it to check a new GPU, driver or build.
+//! A case is a folder with `case.json` and `case.safetensors` (training steps, module `training`) or `retrieval.json` and
+//! `retrieval.safetensors` (evaluation, module `retrieval`). Users run it to check a new GPU, driver or build.
 mod report;
 mod retrieval;
 mod settings;

@@ -3,7 +3,7 @@
 //! * [`state`] — the whole pre-training state under the published names, both ways;
 //! * [`bert`] — a BERT from a Hugging Face `model.safetensors`;
 //! * [`vit`] — a ViT or DeiT in timm's naming, with position interpolation;
-//! * [`file`] — reading and writing the files.
+//! * [`mod@file`] — reading and writing the files.
 //!
 //! Whatever does not fit is one error that lists every offender ([`Mismatch`]).
 pub mod bert;
