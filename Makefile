@@ -15,7 +15,7 @@ setup: ## install libtorch, linters and test data into this folder (CUDA=1 for G
 
 run: setup ## check this build against the published implementation and train a small model for a few steps
 	cargo build --release --locked -p albef-worker
-	for case in small1 small2 retrieval; do $(WORKER) parity worker/tests/fixtures/$$case; done
+	for case in small1 small2 retrieval; do $(WORKER) parity worker/model/tests/fixtures/$$case; done
 	$(WORKER) bench --config small --batch 16 --dtype bf16 --steps 5
 
 test: setup ## run all tests

@@ -8,7 +8,7 @@ use albef_model::weights::file::{self, TensorFile};
 use tch::Tensor;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("model/tests/fixtures").join(name)
 }
 
 fn parity(dir: &Path, more: &[&str]) -> Output {

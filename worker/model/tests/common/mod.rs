@@ -308,13 +308,7 @@ pub(crate) fn saved(dir: &Path, tensors: &Entries) -> PathBuf {
     path
 }
 
-/// Deep copies, because tests edit tensors in place.
-trait CloneMap {
-    fn clone_map(&self) -> Self;
-}
-
-impl CloneMap for Entries {
-    fn clone_map(&self) -> Self {
-        self.iter().map(|(name, t)| (name.clone(), t.copy())).collect()
-    }
+/// A deep copy, because tests edit tensors in place.
+pub(crate) fn copied(entries: &Entries) -> Entries {
+    entries.iter().map(|(name, t)| (name.clone(), t.copy())).collect()
 }
