@@ -125,7 +125,9 @@ int tx_autocast_pop(int device_type, int was_enabled, int was_type) {
 // others cannot grow past 64 MiB and would send a trainer thread's tensors back to the kernel.
 int tx_keep_heap() {
   return tx_guard([&] {
-    int ok = mallopt(M_MMAP_THRESHOLD, 1 << 30) & mallopt(M_TRIM_THRESHOLD, INT_MAX) & mallopt(M_ARENA_MAX, 1);
+    // Older releases of glibc accept at most 32 MiB.
+    int ok = (mallopt(M_MMAP_THRESHOLD, 1 << 30) || mallopt(M_MMAP_THRESHOLD, 32 << 20)) &
+             mallopt(M_TRIM_THRESHOLD, INT_MAX) & mallopt(M_ARENA_MAX, 1);
     if (!ok) throw std::runtime_error("mallopt refused the heap settings");
   });
 }

@@ -66,8 +66,11 @@ pub fn clear_grads(tensors: &[Tensor]) -> Result<(), TorchError> {
     check(unsafe { ffi::tx_clear_grads(t.as_ptr(), t.len()) })
 }
 
-/// Makes `grad` the gradient of `tensor`.
+/// Makes `grad`, which has the shape of `tensor`, its gradient.
 pub fn set_grad(tensor: &Tensor, grad: &Tensor) -> Result<(), TorchError> {
+    if !tensor.defined() || !grad.defined() || tensor.size() != grad.size() {
+        return Err(TorchError::Libtorch("a gradient must have the shape of its tensor".to_owned()));
+    }
     // SAFETY: two live handles; see `clear_grads` on interior state.
     check(unsafe { ffi::tx_set_grad(tensor.as_ptr(), grad.as_ptr()) })
 }

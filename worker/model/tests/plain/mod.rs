@@ -3,6 +3,7 @@
 //! attention written out. It shares no code with the crate; weights come in by their published names.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use albef_model::forward::{Choices, MicroBatch};
@@ -15,6 +16,8 @@ use tch::{Kind, Reduction, Tensor};
 pub(crate) struct Plain {
     pub(crate) config: ModelConfig,
     pub(crate) leaves: BTreeMap<String, Tensor>,
+    /// Cross-attention probabilities `[pairs, heads, tokens, image tokens]` of every layer computed so far.
+    pub(crate) cross: RefCell<Vec<Tensor>>,
 }
 
 /// Losses in the order i2t, t2i, ITM, MLM, distilled MLM, and the twin's features.
@@ -35,7 +38,7 @@ impl Plain {
                 (name, tensor.to_kind(Kind::Double).set_requires_grad(online))
             })
             .collect();
-        Self { config: model.config().clone(), leaves }
+        Self { config: model.config().clone(), leaves, cross: RefCell::default() }
     }
 
     fn at(&self, name: &str) -> &Tensor {
@@ -68,8 +71,8 @@ impl Plain {
             + self.at(&format!("{name}.bias"))
     }
 
-    /// Multi-head attention of projected `q`, `k`, `v` `[batch, tokens, width]`.
-    fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: i64, mask: Option<&Tensor>) -> Tensor {
+    /// Multi-head attention of projected `q`, `k`, `v` `[batch, tokens, width]`, and its probabilities.
+    fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: i64, mask: Option<&Tensor>) -> (Tensor, Tensor) {
         let (batch, tokens, width) = q.size3().unwrap();
         let split = |x: &Tensor| x.reshape([batch, -1, heads, width / heads]).transpose(1, 2);
         let mut scores = split(q).matmul(&split(k).transpose(-2, -1)) / ((width / heads) as f64).sqrt();
@@ -78,7 +81,7 @@ impl Plain {
         }
         let e = (&scores - scores.amax([-1], true)).exp();
         let probabilities = &e / e.sum_dim_intlist([-1].as_slice(), true, Kind::Double);
-        probabilities.matmul(&split(v)).transpose(1, 2).reshape([batch, tokens, width])
+        (probabilities.matmul(&split(v)).transpose(1, 2).reshape([batch, tokens, width]), probabilities)
     }
 
     pub(crate) fn image_encoder(&self, m: &str, image: &Tensor) -> Tensor {
@@ -101,7 +104,7 @@ impl Plain {
             let b = format!("{name}.blocks.{block}");
             let qkv = self.linear(&format!("{b}.attn.qkv"), &self.norm(&format!("{b}.norm1"), &x, 1e-6));
             let part = |i| qkv.narrow(2, i * v.width, v.width);
-            let context = Self::attention(&part(0), &part(1), &part(2), v.heads, None);
+            let (context, _) = Self::attention(&part(0), &part(1), &part(2), v.heads, None);
             x += self.linear(&format!("{b}.attn.proj"), &context);
             let hidden = self.linear(&format!("{b}.mlp.fc1"), &self.norm(&format!("{b}.norm2"), &x, 1e-6));
             x += self.linear(&format!("{b}.mlp.fc2"), &hidden.gelu("none"));
@@ -119,7 +122,10 @@ impl Plain {
         let attend = |kind: &str, x: &Tensor, keys: &Tensor, mask: Option<&Tensor>| {
             let project = |what: &str, x: &Tensor| self.linear(&format!("{name}.{kind}.self.{what}"), x);
             let (q, k, v) = (project("query", x), project("key", keys), project("value", keys));
-            let context = Self::attention(&q, &k, &v, self.config.text.heads, mask);
+            let (context, probabilities) = Self::attention(&q, &k, &v, self.config.text.heads, mask);
+            if kind == "crossattention" {
+                self.cross.borrow_mut().push(probabilities);
+            }
             self.close(&format!("{name}.{kind}.output"), &context, x)
         };
         let mut x = attend("attention", x, x, Some(mask));
