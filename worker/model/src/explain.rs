@@ -45,7 +45,8 @@ pub fn explain(
     let (text_embeds, _) = model.encode_texts(&pass, ids, attention_mask)?;
     let mask = padding_mask(&pass, attention_mask)?;
     let mut capture = Capture::default();
-    let (probabilities, scores) = tch::with_grad(|| -> Result<_> {
+    // The sum belongs inside: a caller without gradients would hand libtorch a root without a graph, and it crashes.
+    let (probabilities, scores, total) = tch::with_grad(|| -> Result<_> {
         let keys = text.image_keys(&image_embeds)?;
         let fused = text.fuse_capturing(&pass, &text_embeds, &mask, &keys, layer, &mut capture)?;
         let scores = model.match_scores(&fused.f_select(1, 0)?)?.f_select(1, 1)?;
@@ -54,9 +55,9 @@ pub fn explain(
             expected: "a layer with cross-attention".into(),
             found: layer.to_string(),
         })?;
-        Ok((probabilities, scores))
+        let total = scores.f_sum(None::<Kind>)?;
+        Ok((probabilities, scores, total))
     })?;
-    let total = scores.f_sum(None::<Kind>)?;
     let gradients = Tensor::f_run_backward(&[&total], &[&probabilities], false, false)?;
     let _guard = tch::no_grad_guard();
     let grid = model.config().vision.grid();
