@@ -3,6 +3,7 @@ use std::path::Path;
 
 use albef_model::Albef;
 use albef_model::queue::FeatureQueue;
+use albef_model::trainer::initial_state;
 use albef_model::weights::{Imported, Positions, bert, state, vit};
 use tch::Device;
 
@@ -38,10 +39,7 @@ pub fn check(config: &str, file: &Path) -> anyhow::Result<String> {
 
 fn build(config: &str, seed: Option<u64>) -> anyhow::Result<(Albef, FeatureQueue)> {
     let job = JobConfig::load(config)?;
-    let seed = (seed.unwrap_or(job.seed) >> 1) as i64;
-    let model = Albef::new(&job.model, Device::Cpu, seed)?;
-    let queue = FeatureQueue::new(job.model.embed_dim, job.model.queue_size, Device::Cpu, seed)?;
-    Ok((model, queue))
+    Ok(initial_state(&job.model, Device::Cpu, seed.unwrap_or(job.seed))?)
 }
 
 fn describe(path: &Path, imported: &Imported) -> String {

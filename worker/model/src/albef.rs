@@ -4,6 +4,7 @@ use tch::{Device, Tensor};
 use crate::bert::Bert;
 use crate::config::{ModelConfig, TEMP_RANGE};
 use crate::error::Result;
+use crate::inputs;
 use crate::nn::{Linear, Pass, normalize};
 use crate::params::{Init, ParamSet, Scope};
 use crate::vit::Vit;
@@ -69,7 +70,7 @@ impl Tower {
 fn project(proj: &Linear, embeds: &Tensor) -> Result<Tensor> {
     // Similarities are divided by a temperature near 0.01, so this projection stays in float32 in every mode.
     let cls = embeds.f_select(1, 0)?.f_to_kind(tch::Kind::Float)?;
-    normalize(&proj.forward(&cls)?)
+    normalize(&proj.forward_fp32(&cls)?)
 }
 
 impl Albef {
@@ -155,11 +156,12 @@ impl Albef {
 
     /// Match scores of fused `[CLS]` rows: `[rows, width]` → `[rows, 2]`, float32; column 1 means "match".
     pub fn match_scores(&self, cls: &Tensor) -> Result<Tensor> {
-        self.itm_head.forward(&cls.f_to_kind(tch::Kind::Float)?)
+        self.itm_head.forward_fp32(&cls.f_to_kind(tch::Kind::Float)?)
     }
 
     /// Image tokens and features of normalised images `[images, 3, side, side]`, without gradient.
     pub fn encode_images(&self, pass: &Pass, images: &Tensor) -> Result<(Tensor, Tensor)> {
+        inputs::images(images, &self.config)?;
         let _guard = tch::no_grad_guard();
         let embeds = self.online.visual.forward(pass, images)?;
         let features = self.online.image_features(&embeds)?;
@@ -173,6 +175,7 @@ impl Albef {
         ids: &Tensor,
         attention_mask: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
+        inputs::texts(ids, attention_mask, &self.config)?;
         let _guard = tch::no_grad_guard();
         let mask = crate::bert::padding_mask(pass, attention_mask)?;
         let embeds = self.online.text.text(pass, ids, &mask)?;

@@ -40,6 +40,13 @@ pub fn explain(
             found: layer.to_string(),
         });
     }
+    if images.size().first() != ids.size().first() {
+        return Err(Error::Input {
+            what: "pairs to explain",
+            expected: "as many texts as images".into(),
+            found: format!("images {:?}, texts {:?}", images.size(), ids.size()),
+        });
+    }
     let pass = Pass::evaluation(kind);
     let (image_embeds, _) = model.encode_images(&pass, images)?;
     let (text_embeds, _) = model.encode_texts(&pass, ids, attention_mask)?;

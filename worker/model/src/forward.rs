@@ -1,14 +1,16 @@
 //! One micro-batch: from tensors of one logical rank to its five losses.
 use tch::{Device, Kind, Tensor};
+use torch_ext::layers::matmul_fp32;
 
 use crate::albef::Albef;
 use crate::bert::fusion::{ImageKeys, Pairing, Readout};
 use crate::bert::padding_mask;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inputs::{self, upload};
 use crate::keyed::{Purpose, StepKey};
 use crate::losses::{Losses, contrastive, masked_language, matching};
-use crate::masking::{Masked, MaskedRows};
+use crate::masking::{IGNORED, Masked, MaskedRows};
 use crate::negatives::Negatives;
 use crate::nn::Pass;
 use crate::precision::Precision;
@@ -112,12 +114,7 @@ impl MicroBatch {
     /// Checks shapes, types and ids against `config`.
     pub fn validate(&self, config: &ModelConfig) -> Result<()> {
         let refuse = |what, expected: String, found: String| Err(Error::Input { what, expected, found });
-        let image = self.image.size();
-        let batch = image.first().copied().unwrap_or(0);
-        let side = config.vision.image_res;
-        if image != [batch, 3, side, side] {
-            return refuse("image", format!("[batch, 3, {side}, {side}]"), format!("{image:?}"));
-        }
+        let batch = inputs::images(&self.image, config)?;
         if batch < 2 {
             return refuse(
                 "batch",
@@ -125,54 +122,42 @@ impl MicroBatch {
                 batch.to_string(),
             );
         }
+        let mut on_host = vec![("input_ids", &self.input_ids), ("attention_mask", &self.attention_mask)];
+        if let Some(Choices { masked, negatives }) = &self.choices {
+            on_host.extend([
+                ("masked input_ids", &masked.input_ids),
+                ("masked labels", &masked.labels),
+                ("image negatives", &negatives.image_of_text),
+                ("text negatives", &negatives.text_of_image),
+            ]);
+        }
+        for (what, tensor) in on_host {
+            if tensor.device() != Device::Cpu {
+                return refuse(what, "a tensor on the CPU".into(), format!("one on {:?}", tensor.device()));
+            }
+        }
+        inputs::texts(&self.input_ids, &self.attention_mask, config)?;
         let ids = self.input_ids.size();
-        let longest = config.text.max_positions;
-        if ids.len() != 2 || ids[0] != batch || !(1..=longest).contains(&ids[1]) {
-            let expected = format!("[{batch}, 1..={longest} tokens]");
-            return refuse("input_ids", expected, format!("{ids:?}"));
+        if ids[0] != batch {
+            return refuse("input_ids", format!("{batch} texts, one for each image"), ids[0].to_string());
         }
-        if self.attention_mask.size() != ids {
-            return refuse("attention_mask", format!("{ids:?}"), format!("{:?}", self.attention_mask.size()));
-        }
-        for (what, tensor) in [("input_ids", &self.input_ids), ("attention_mask", &self.attention_mask)] {
-            if tensor.kind() != Kind::Int64 || tensor.device() != Device::Cpu {
-                let found = format!("{:?} on {:?}", tensor.kind(), tensor.device());
-                return refuse(what, "int64 on the CPU".into(), found);
+        let Some(Choices { masked, negatives }) = &self.choices else { return Ok(()) };
+        for (what, tensor, size) in [
+            ("masked input_ids", &masked.input_ids, ids.as_slice()),
+            ("masked labels", &masked.labels, &ids),
+            ("image negatives", &negatives.image_of_text, &[batch]),
+            ("text negatives", &negatives.text_of_image, &[batch]),
+        ] {
+            if tensor.size() != size {
+                return refuse(what, format!("{size:?}"), format!("{:?}", tensor.size()));
             }
         }
-        self.ids_within("input_ids", &self.input_ids, config.text.vocab)?;
-        if let Some(choices) = &self.choices {
-            for (what, tensor) in
-                [("masked input_ids", &choices.masked.input_ids), ("masked labels", &choices.masked.labels)]
-            {
-                if tensor.size() != ids {
-                    return refuse(what, format!("{ids:?}"), format!("{:?}", tensor.size()));
-                }
-            }
-            self.ids_within("masked input_ids", &choices.masked.input_ids, config.text.vocab)?;
-            for (what, tensor) in [
-                ("image negatives", &choices.negatives.image_of_text),
-                ("text negatives", &choices.negatives.text_of_image),
-            ] {
-                if tensor.size() != [batch] {
-                    return refuse(what, format!("[{batch}]"), format!("{:?}", tensor.size()));
-                }
-                self.ids_within(what, tensor, batch)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn ids_within(&self, what: &'static str, ids: &Tensor, limit: i64) -> Result<()> {
-        let (low, high) = (ids.f_min()?.f_int64_value(&[])?, ids.f_max()?.f_int64_value(&[])?);
-        if low < 0 || high >= limit {
-            return Err(Error::Input {
-                what,
-                expected: format!("values from 0 to {}", limit - 1),
-                found: format!("{low} to {high}"),
-            });
-        }
-        Ok(())
+        let vocab = config.text.vocab;
+        inputs::within("masked input_ids", &masked.input_ids, 0..vocab)?;
+        let predicted = masked.labels.f_masked_fill(&masked.labels.f_eq(IGNORED)?, 0)?;
+        inputs::within("masked labels", &predicted, 0..vocab)?;
+        inputs::within("image negatives", &negatives.image_of_text, 0..batch)?;
+        inputs::within("text negatives", &negatives.text_of_image, 0..batch)
     }
 }
 
@@ -198,8 +183,8 @@ pub fn forward(
         }
     };
     let texts = Texts {
-        ids: Tensor::f_cat(&[&batch.input_ids, &masked.input_ids], 0)?.f_to(device)?,
-        attention_mask: Tensor::f_cat(&[&batch.attention_mask, &batch.attention_mask], 0)?.f_to(device)?,
+        ids: upload(&Tensor::f_cat(&[&batch.input_ids, &masked.input_ids], 0)?, device)?,
+        attention_mask: upload(&batch.attention_mask.f_repeat([2, 1])?, device)?,
         rows: masked.rows(device)?,
     };
 
@@ -222,8 +207,8 @@ pub fn forward(
     let text_features = online.text_features(&captions)?;
     // Columns of a similarity: the twin's features of this batch, then the queue.
     let similarity = |features: &Tensor, twin: &Tensor, queue: &Tensor, temp: &Tensor| -> Result<Tensor> {
-        let local = features.f_matmul(&twin.f_transpose(0, 1)?)?;
-        Ok(Tensor::f_cat(&[local, features.f_matmul(queue)?], 1)?.f_div(temp)?)
+        let local = matmul_fp32(features, &twin.f_transpose(0, 1)?)?;
+        Ok(Tensor::f_cat(&[local, matmul_fp32(features, queue)?], 1)?.f_div(temp)?)
     };
     let sim_i2t = similarity(&image_features, &twin.text_features, queue.text(), &model.temp)?;
     let sim_t2i = similarity(&text_features, &twin.image_features, queue.image(), &model.temp)?;
@@ -237,8 +222,8 @@ pub fn forward(
     let t2i = contrastive(&sim_t2i, &twin_t2i, alpha)?;
     let negatives = match &batch.choices {
         Some(choices) => Negatives {
-            image_of_text: choices.negatives.image_of_text.f_to(device)?,
-            text_of_image: choices.negatives.text_of_image.f_to(device)?,
+            image_of_text: upload(&choices.negatives.image_of_text, device)?,
+            text_of_image: upload(&choices.negatives.text_of_image, device)?,
         },
         None => Negatives::draw(
             &sim_i2t.f_narrow(1, 0, samples)?,

@@ -16,6 +16,7 @@ pub mod config;
 pub mod error;
 pub mod explain;
 pub mod forward;
+mod inputs;
 pub mod keyed;
 pub mod losses;
 pub mod masking;

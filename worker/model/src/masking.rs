@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::{ModelConfig, TextConfig};
 use crate::error::{Error, Result};
+use crate::inputs::upload;
 
 /// Label of a token that is not predicted.
 pub const IGNORED: i64 = -100;
@@ -88,10 +89,10 @@ impl Masked {
             chosen.push(0);
         }
         Ok(MaskedRows {
-            positions: Tensor::f_from_slice(&positions)?.f_view([batch, most as i64])?.f_to(device)?,
+            positions: upload(&Tensor::f_from_slice(&positions)?.f_view([batch, most as i64])?, device)?,
             weights: Tensor::f_full([rows.len() as i64], f64::from(weight), (Kind::Float, device))?,
-            rows: Tensor::f_from_slice(&rows)?.f_to(device)?,
-            labels: Tensor::f_from_slice(&chosen)?.f_to(device)?,
+            rows: upload(&Tensor::f_from_slice(&rows)?, device)?,
+            labels: upload(&Tensor::f_from_slice(&chosen)?, device)?,
         })
     }
 }

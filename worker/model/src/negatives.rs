@@ -7,6 +7,7 @@ use rand::Rng;
 use tch::{Device, Tensor};
 
 use crate::error::Result;
+use crate::inputs;
 
 /// Indices of the chosen partners, int64 `[batch]` each.
 #[derive(Debug)]
@@ -43,5 +44,5 @@ fn gumbel_off_diagonal(batch: i64, device: Device, generator: &mut impl Rng) -> 
             -(-(u.min(1.0 - 1e-16)).ln()).ln() as f32
         })
         .collect();
-    Ok(Tensor::f_from_slice(&noise)?.f_view([batch, batch])?.f_to(device)?)
+    inputs::upload(&Tensor::f_from_slice(&noise)?.f_view([batch, batch])?, device)
 }

@@ -76,6 +76,11 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(torch_ext::layers::linear(x, &self.weight, &self.bias)?)
     }
+
+    /// `[rows, in]` float32 → `[rows, out]` float32, never in TF32.
+    pub fn forward_fp32(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(torch_ext::layers::matmul_fp32(x, &self.weight.f_transpose(0, 1)?)?.f_add(&self.bias)?)
+    }
 }
 
 /// `second(gelu(first(x)))` with exact GELU.

@@ -10,6 +10,7 @@ use crate::albef::Albef;
 use crate::bert::fusion::{Pairing, Readout};
 use crate::bert::padding_mask;
 use crate::error::{Error, Result};
+use crate::inputs;
 use crate::nn::Pass;
 
 /// Score of a pair that was not among the candidates.
@@ -103,7 +104,8 @@ impl<'a> Gallery<'a> {
         }
         let images = Tensor::f_cat(&self.image_features, 0)?;
         let texts = Tensor::f_cat(&self.text_features, 0)?;
-        let sims = images.f_matmul(&texts.f_transpose(0, 1)?)?;
+        let sims = torch_ext::layers::matmul_fp32(&images, &texts.f_transpose(0, 1)?)?;
+        inputs::finite("similarities", &sims)?;
         let (image_count, text_count) = sims.size2()?;
         let i2t = candidates(&sims, k.min(text_count))?;
         let t2i = candidates(&sims.f_transpose(0, 1)?, k.min(image_count))?;
@@ -206,6 +208,7 @@ impl<'a> Gallery<'a> {
             found: "none".into(),
         })?;
         let scores = self.model.match_scores(&cls)?.f_select(1, 1)?.f_to(Device::Cpu)?.f_contiguous()?;
+        inputs::finite("match scores", &scores)?;
         let mut out = vec![0.0; scores.numel()];
         let count = out.len();
         scores.f_copy_data(&mut out, count)?;

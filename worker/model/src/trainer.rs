@@ -3,7 +3,7 @@
 //! `begin(s)` clamps the temperature and moves the twin, once per step however often it is called. `compute(s)` reads
 //! the state and may be repeated. `commit(s)` enqueues, updates, and moves on to step s + 1. A step that was computed
 //! but not committed leaves nothing behind but the begun twin, so a survivor can compute it again.
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::albef::Albef;
 use crate::config::ModelConfig;
@@ -113,8 +113,18 @@ impl LocalStep {
     }
 }
 
+/// Weights with the published initialisation and queues of random unit vectors, as the job's `seed` decides.
+pub fn initial_state(model: &ModelConfig, device: Device, seed: u64) -> Result<(Albef, FeatureQueue)> {
+    // Two keys apart from every step's: no step has the last number there is.
+    let key = StepKey { seed, step: u64::MAX, logical_rank: 0 };
+    let weights = Albef::new(model, device, key.seed_for(Purpose::Init))?;
+    let key = StepKey { logical_rank: 1, ..key };
+    let queue = FeatureQueue::new(model.embed_dim, model.queue_size, device, key.seed_for(Purpose::Init))?;
+    Ok((weights, queue))
+}
+
 impl Trainer {
-    /// A model with the published initialisation. The seed decides weights and queues.
+    /// A trainer in the [`initial_state`] of its seed.
     pub fn new(model: &ModelConfig, device: Device, config: TrainerConfig) -> Result<Self> {
         model.validate_for_training()?;
         if config.logical_ranks == 0 {
@@ -125,12 +135,7 @@ impl Trainer {
             });
         }
         config.precision.activate()?;
-        // Two keys apart from every step's: no step has the last number there is.
-        let key = StepKey { seed: config.seed, step: u64::MAX, logical_rank: 0 };
-        let weights = Albef::new(model, device, key.seed_for(Purpose::Init))?;
-        let queue_key = StepKey { logical_rank: 1, ..key };
-        let queue =
-            FeatureQueue::new(model.embed_dim, model.queue_size, device, queue_key.seed_for(Purpose::Init))?;
+        let (weights, queue) = initial_state(model, device, config.seed)?;
         let optimizer = Optimizer::new(weights.params(), config.optimizer)?;
         Ok(Self { config, model: weights, queue, optimizer, step: 0, begun: false })
     }
@@ -240,7 +245,7 @@ impl Trainer {
         if ranks == 1 {
             return Ok(());
         }
-        let factor = Tensor::from(1.0 / ranks as f32).f_to(self.model.device())?;
+        let factor = Tensor::f_full([0_i64; 0], 1.0 / ranks as f64, (Kind::Float, self.model.device()))?;
         let mut grads = self.gradients()?;
         Ok(torch_ext::foreach::mul(&mut grads, &factor)?)
     }

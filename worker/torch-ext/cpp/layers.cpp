@@ -3,6 +3,7 @@
 // Written as single autograd functions so that two things are made again instead of kept: the weights in the type of
 // the activations (under bfloat16 half a copy of the model), and GELU's output, the largest activation of a
 // transformer block, which costs one element-wise pass to recompute.
+#include <ATen/Context.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
@@ -76,12 +77,34 @@ struct Mlp : torch::autograd::Function<Mlp> {
   }
 };
 
+// A product that is float32 even where the process allows TF32.
+struct MatmulFp32 : torch::autograd::Function<MatmulFp32> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& a, const at::Tensor& b) {
+    at::NoTF32Guard exact;
+    ctx->save_for_backward({a, b});
+    return at::mm(a, b);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    at::NoTF32Guard exact;
+    const auto saved = ctx->get_saved_variables();
+    const auto &a = saved[0], &b = saved[1];
+    at::Tensor da, db;
+    if (ctx->needs_input_grad(0)) da = at::mm(grads[0], b.t());
+    if (ctx->needs_input_grad(1)) db = at::mm(a.t(), grads[0]);
+    return {da, db};
+  }
+};
+
 }  // namespace
 
 extern "C" {
 
 int tx_linear(at::Tensor* x, at::Tensor* weight, at::Tensor* bias, at::Tensor** out) {
   return tx_guard([&] { *out = new at::Tensor(Linear::apply(*x, *weight, *bias)); });
+}
+
+int tx_matmul_fp32(at::Tensor* a, at::Tensor* b, at::Tensor** out) {
+  return tx_guard([&] { *out = new at::Tensor(MatmulFp32::apply(*a, *b)); });
 }
 
 int tx_mlp(at::Tensor* x, at::Tensor* w1, at::Tensor* b1, at::Tensor* w2, at::Tensor* b2, at::Tensor** out) {

@@ -2,8 +2,8 @@
 // Every function catches what libtorch throws and returns 0 on success; the message waits in tx_last_error().
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -100,29 +100,9 @@ int tx_set_deterministic(int on) {
   return tx_guard([&] { at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/false); });
 }
 
-int tx_autocast_push(int device_type, int scalar_type, int* was_enabled, int* was_type) {
-  return tx_guard([&] {
-    auto device = static_cast<at::DeviceType>(device_type);
-    *was_enabled = at::autocast::is_autocast_enabled(device);
-    *was_type = static_cast<int>(at::autocast::get_autocast_dtype(device));
-    at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(scalar_type));
-    at::autocast::set_autocast_enabled(device, true);
-    at::autocast::increment_nesting();
-  });
-}
-
-int tx_autocast_pop(int device_type, int was_enabled, int was_type) {
-  return tx_guard([&] {
-    auto device = static_cast<at::DeviceType>(device_type);
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device, was_enabled != 0);
-    at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(was_type));
-  });
-}
-
 // glibc returns every large freed block to the kernel, which then zeroes the same pages again for the next step's
-// activations; on a CPU that costs more than the arithmetic of small models. Keep the heap. One arena, because the
-// others cannot grow past 64 MiB and would send a trainer thread's tensors back to the kernel.
+// activations; at small sizes on a CPU that was a quarter of a step. Keep the heap. One arena, because the others
+// cannot grow past 64 MiB and would send a trainer thread's tensors back to the kernel.
 int tx_keep_heap() {
   return tx_guard([&] {
     // Older releases of glibc accept at most 32 MiB.

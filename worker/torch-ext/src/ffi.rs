@@ -39,13 +39,6 @@ unsafe extern "C" {
     pub(crate) fn tx_set_grad(tensor: *const C_tensor, grad: *const C_tensor) -> c_int;
     pub(crate) fn tx_set_tf32(allow: c_int) -> c_int;
     pub(crate) fn tx_set_deterministic(on: c_int) -> c_int;
-    pub(crate) fn tx_autocast_push(
-        device_type: c_int,
-        scalar_type: c_int,
-        was_enabled: *mut c_int,
-        was_type: *mut c_int,
-    ) -> c_int;
-    pub(crate) fn tx_autocast_pop(device_type: c_int, was_enabled: c_int, was_type: c_int) -> c_int;
     pub(crate) fn tx_keep_heap() -> c_int;
     pub(crate) fn tx_load_cuda() -> c_int;
     pub(crate) fn tx_device_count(out: *mut c_int) -> c_int;
@@ -57,6 +50,7 @@ unsafe extern "C" {
         bias: *const C_tensor,
         out: *mut *mut C_tensor,
     ) -> c_int;
+    pub(crate) fn tx_matmul_fp32(a: *const C_tensor, b: *const C_tensor, out: *mut *mut C_tensor) -> c_int;
     pub(crate) fn tx_mlp(
         x: *const C_tensor,
         w1: *const C_tensor,

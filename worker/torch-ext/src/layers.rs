@@ -17,6 +17,16 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, Torc
     }
 }
 
+/// `a b` of float32 matrices `[m, k]` and `[k, n]`, in float32 even where TF32 is allowed; differentiable once.
+pub fn matmul_fp32(a: &Tensor, b: &Tensor) -> Result<Tensor, TorchError> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: two live handles; on success the shim hands over ownership of one new handle.
+    unsafe {
+        check(ffi::tx_matmul_fp32(a.as_ptr(), b.as_ptr(), &mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
 /// `gelu(x W₁ᵀ + b₁) W₂ᵀ + b₂` with exact GELU: `[…, in]` → `[…, out]`; differentiable once. GELU's output is not kept
 /// but made again in the backward pass.
 pub fn mlp(

@@ -6,9 +6,7 @@
 //! * [`optim`]: the fused AdamW operator;
 //! * [`layers`]: linear layers that keep little for the backward pass;
 //! * [`dropout`]: dropout whose mask is a function of a key;
-//! * [`autocast`]: mixed precision on CPU and CUDA with a chosen type;
 //! * [`runtime`]: process-wide switches (TF32, determinism, heap, loading CUDA).
-pub mod autocast;
 pub mod dropout;
 mod ffi;
 pub mod foreach;
@@ -41,7 +39,15 @@ pub enum TorchError {
         /// Position in its list.
         index: usize,
     },
-    /// An error of tch itself.
-    #[error(transparent)]
-    Tch(#[from] tch::TchError),
+}
+
+impl From<tch::TchError> for TorchError {
+    /// Keeps the first line; the rest of libtorch's messages is a C++ stack.
+    fn from(error: tch::TchError) -> Self {
+        let text = match error {
+            tch::TchError::Torch(text) => text,
+            other => other.to_string(),
+        };
+        Self::Libtorch(text.lines().next().unwrap_or_default().to_owned())
+    }
 }

@@ -1,7 +1,7 @@
 //! Safetensors files: the header is read at once, tensors one at a time.
 use std::borrow::Cow;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, Metadata, View};
@@ -144,7 +144,8 @@ impl View for Stored<'_> {
     }
 }
 
-/// Writes `tensors` to `path`: a temporary file beside it, then a rename, so that no reader sees half a file.
+/// Writes `tensors` to `path`: a file beside it that is flushed to the disk and then renamed, so that neither a reader
+/// nor a crash finds half a file.
 pub fn write(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> {
     let path = path.as_ref();
     let refuse = |problem: String| Error::File { path: path.to_owned(), problem };
@@ -167,5 +168,29 @@ pub fn write(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()>
             Ok((*name, Stored(tensor, dtype, shape)))
         })
         .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize_to_file(views, None, path).map_err(|e| refuse(format!("cannot be written: {e}")))
+    write_beside(path, views).map_err(|e| refuse(format!("cannot be written: {e}")))
+}
+
+fn write_beside(path: &Path, views: Vec<(&str, Stored<'_>)>) -> Result<(), Box<dyn std::error::Error>> {
+    // Beside the target: a rename is atomic inside one file system only.
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Temporary files are private; weights are an ordinary file, subject to the umask.
+    let ordinary = Permissions::from_mode(0o666);
+    let place = tempfile::Builder::new()
+        .prefix(".weights-")
+        .permissions(ordinary)
+        .tempfile_in(directory)?
+        .into_temp_path();
+    let permissions = std::fs::metadata(&place)?.permissions();
+    // This replaces the file at `place` by a private one.
+    safetensors::serialize_to_file(views, None, &place)?;
+    let file = File::open(&place)?;
+    file.set_permissions(permissions)?;
+    file.sync_all()?;
+    place.persist(path)?;
+    File::open(directory)?.sync_all()?;
+    Ok(())
 }
