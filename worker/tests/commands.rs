@@ -5,6 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use albef_model::trainer::initial_state;
+use albef_model::weights::file::TensorFile;
+use albef_model::weights::state;
+use albef_worker::config::JobConfig;
+use tch::Device;
+
 fn worker(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_albef-worker"))
         .args(args)
@@ -103,6 +109,13 @@ fn initial_weights_are_written_and_checked() {
     assert!(worker(&["weights", "init", "--config", config, "--out", out], "").status.success());
     assert!(worker(&["weights", "check", "--config", config, out], "").status.success());
     assert!(refusal(&["weights", "check", "--config", "small", out], "").contains("expected"));
+    // The very state that a job of this seed starts from, so that a run can be repeated from the file.
+    let job = JobConfig::load(config).unwrap();
+    let (model, queue) = initial_state(&job.model, Device::Cpu, job.seed).unwrap();
+    let file = TensorFile::open(out).unwrap();
+    for (name, expected) in state::state_dict(&model, &queue).unwrap() {
+        assert_eq!(file.read(&name).unwrap(), expected, "{name}");
+    }
     let pickle = dir.path().join("model.pth");
     std::fs::write(&pickle, b"PK\x03\x04pickle").unwrap();
     assert!(

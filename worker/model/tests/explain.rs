@@ -7,6 +7,8 @@ use albef_model::Albef;
 use albef_model::explain::{Explanation, explain};
 use albef_model::forward::MicroBatch;
 use albef_model::retrieval::Gallery;
+use albef_model::weights::file::TensorFile;
+use albef_model::weights::state;
 use common::*;
 use tch::{Kind, Tensor};
 
@@ -25,6 +27,24 @@ fn explained(model: &Albef, batch: &MicroBatch, layer: usize) -> Explanation {
 
 fn smallest(tensor: &Tensor) -> f64 {
     tensor.min().double_value(&[])
+}
+
+/// `fixtures/explain` holds what the published model's own hooks and notebook formula give for the first batch of
+/// `small1`.
+#[test]
+fn maps_are_the_published_ones() {
+    let golden = Golden::open("small1");
+    let mut model = model(&golden.config);
+    state::load_for_evaluation(&golden.file, "init.", &mut model).unwrap();
+    let published = TensorFile::open(fixture("explain/explain.safetensors")).unwrap();
+    let batch = golden.batches(0).remove(0);
+    for layer in 0..2 {
+        let found = explained(&model, &batch, layer);
+        let expected = |name: &str| published.read(&format!("layer{layer}.{name}")).unwrap();
+        assert!(max_difference(&found.attention, &expected("attention")) < 1e-6, "layer {layer}");
+        assert!(relative(&found.grad_cam, &expected("grad_cam"), 0.0) < 1e-4, "layer {layer}");
+        assert!(max_difference(&found.match_score, &published.read("match_score").unwrap()) < 1e-5);
+    }
 }
 
 #[test]

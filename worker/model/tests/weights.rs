@@ -3,7 +3,9 @@
 
 mod common;
 
-use albef_model::weights::file::TensorFile;
+use std::path::Path;
+
+use albef_model::weights::file::{self, TensorFile};
 use albef_model::weights::{Positions, interpolate_positions, state};
 use albef_model::{Error, ModelConfig, Precision};
 use common::*;
@@ -65,6 +67,23 @@ fn import_after_export_gives_the_same_bits() {
     assert_eq!(imported.initialised, Vec::<String>::new());
     assert_eq!(imported.ignored.len(), 6, "{:?}", imported.ignored);
     assert!(target.params().tensors().iter().all(Tensor::requires_grad));
+}
+
+#[test]
+fn a_weights_file_is_an_ordinary_file_and_replaces_the_old_one_whole() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let ordinary = dir.path().join("ordinary");
+    std::fs::write(&ordinary, "x").unwrap();
+    let tensors = Entries::from([("a".to_owned(), Tensor::from_slice(&[1_f32, 2.0]))]);
+    std::fs::write(dir.path().join("weights.safetensors"), "an older file").unwrap();
+    let path = saved(dir.path(), &tensors);
+    assert_eq!(bits(&TensorFile::open(&path).unwrap().read("a").unwrap()), bits(&tensors["a"]));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&path), mode(&ordinary));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "a temporary file was left behind");
+    let refused = file::write(dir.path().join("missing/w.safetensors"), &[]).unwrap_err();
+    assert_line(&refused, &["missing/w.safetensors", "cannot be written"]);
 }
 
 #[test]

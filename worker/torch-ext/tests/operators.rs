@@ -61,6 +61,21 @@ fn linear_and_mlp_equal_their_formulas_forward_and_backward() {
 }
 
 #[test]
+fn an_exact_product_equals_matmul_forward_and_backward() {
+    let leaves = [leaf(&[4, 7], 1.0), leaf(&[7, 9], 2.0)];
+    let found = run(&leaves, Kind::Float, |l| layers::matmul_fp32(&l[0], &l[1]).unwrap());
+    let expected = run(&leaves, Kind::Double, |l| l[0].matmul(&l[1]));
+    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!(relative(found, expected) <= 1e-6, "tensor {i}");
+    }
+    // A queue on the right carries no gradient, and must not get one.
+    let queue = numbers(&[7, 9], 2.0);
+    layers::matmul_fp32(&leaves[0], &queue).unwrap().sum(Kind::Float).backward();
+    assert!(leaves[0].grad().defined() && !queue.grad().defined());
+    one_line(&layers::matmul_fp32(&leaves[0], &leaves[0]).unwrap_err(), "4");
+}
+
+#[test]
 fn bfloat16_activations_give_float32_gradients_of_weights() {
     let x = numbers(&[40, 16], 1.0).to_kind(Kind::BFloat16).set_requires_grad(true);
     let params = [leaf(&[64, 16], 2.0), leaf(&[64], 3.0), leaf(&[8, 64], 4.0), leaf(&[8], 5.0)];
