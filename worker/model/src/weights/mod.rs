@@ -8,59 +8,15 @@
 //! Whatever does not fit is one error that lists every offender ([`Mismatch`]).
 pub mod bert;
 pub mod file;
+mod mismatch;
 pub mod state;
 pub mod vit;
-
-use std::fmt;
 
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use file::{TensorFile, TensorInfo};
-
-/// Every tensor of a source that does not fit.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Expected but absent: name and expected shape.
-    pub missing: Vec<(String, Vec<i64>)>,
-    /// Present but not part of the model: name and shape.
-    pub surplus: Vec<(String, Vec<i64>)>,
-    /// Another shape or type: name, what was expected, what was found.
-    pub wrong: Vec<(String, String, String)>,
-}
-
-impl Mismatch {
-    fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.surplus.is_empty() && self.wrong.is_empty()
-    }
-
-    fn into_error(self, source_name: &str) -> Error {
-        Error::Weights { source_name: source_name.to_owned(), report: self }
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.missing.len() + self.surplus.len() + self.wrong.len();
-        write!(f, "{count} tensor{} not fit this model", if count == 1 { " does" } else { "s do" })?;
-        let mut separator = ": ";
-        let mut item = |f: &mut fmt::Formatter<'_>, text: String| {
-            let result = write!(f, "{separator}{text}");
-            separator = "; ";
-            result
-        };
-        for (name, expected, found) in &self.wrong {
-            item(f, format!("{name} is {found}, expected {expected}"))?;
-        }
-        for (name, shape) in &self.missing {
-            item(f, format!("{name} {shape:?} is missing"))?;
-        }
-        for (name, shape) in &self.surplus {
-            item(f, format!("{name} {shape:?} is not part of it"))?;
-        }
-        Ok(())
-    }
-}
+pub use mismatch::Mismatch;
 
 /// What an import did besides loading.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -149,7 +105,7 @@ fn load_slots(file: &TensorFile, mut slots: Vec<Slot>, surplus: Vec<String>) -> 
         report.surplus.push((name, shape));
     }
     if !report.is_empty() {
-        return Err(report.into_error(&file.name()));
+        return Err(Error::Weights { source_name: file.name(), report });
     }
     for slot in &mut slots {
         if slot.load(file)?.is_none() {
@@ -157,7 +113,7 @@ fn load_slots(file: &TensorFile, mut slots: Vec<Slot>, surplus: Vec<String>) -> 
         }
     }
     if !report.is_empty() {
-        return Err(report.into_error(&file.name()));
+        return Err(Error::Weights { source_name: file.name(), report });
     }
     Ok(slots.into_iter().map(|slot| slot.model).collect())
 }

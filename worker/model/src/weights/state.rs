@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 use super::file::{self, TensorFile};
 use super::{Imported, Mismatch, Positions, Slot, load_slots};
 use crate::albef::Albef;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::queue::FeatureQueue;
 
 /// Both text encoders.
@@ -171,5 +171,5 @@ fn check_redundant(file: &TensorFile, prefix: &str, model: &Albef) -> Result<()>
             }
         }
     }
-    if report.is_empty() { Ok(()) } else { Err(report.into_error(&file.name())) }
+    if report.is_empty() { Ok(()) } else { Err(Error::Weights { source_name: file.name(), report }) }
 }
