@@ -59,6 +59,7 @@ impl OptimizerConfig {
 /// Moments and step count of one group of parameters.
 #[derive(Debug)]
 struct GroupState {
+    names: Vec<String>,
     params: Vec<Tensor>,
     exp_avgs: Vec<Tensor>,
     exp_avg_sqs: Vec<Tensor>,
@@ -84,13 +85,14 @@ impl Optimizer {
     pub fn new(params: &ParamSet, config: OptimizerConfig) -> Result<Self> {
         config.validate()?;
         let group = |decayed: bool| -> Result<GroupState> {
-            let chosen: Vec<Tensor> = params
+            let (names, chosen): (Vec<String>, Vec<Tensor>) = params
                 .iter()
                 .filter(|(name, tensor)| is_decayed(name, tensor.dim()) == decayed)
-                .map(|(_, tensor)| tensor.shallow_clone())
-                .collect();
+                .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
+                .unzip();
             let zeros = || chosen.iter().map(|t| Ok(t.f_detach()?.f_zeros_like()?)).collect::<Result<_>>();
             Ok(GroupState {
+                names,
                 exp_avgs: zeros()?,
                 exp_avg_sqs: zeros()?,
                 weight_decay: if decayed { config.weight_decay } else { 0.0 },
@@ -103,6 +105,19 @@ impl Optimizer {
     /// Updates made so far.
     pub fn updates(&self) -> u64 {
         self.updates
+    }
+
+    /// First and second moment of each parameter, by its name; they share storage with the optimizer.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = (&str, &Tensor, &Tensor)> {
+        self.groups.iter().flat_map(|group| {
+            let moments = group.exp_avgs.iter().zip(&group.exp_avg_sqs);
+            group.names.iter().zip(moments).map(|(name, (first, second))| (name.as_str(), first, second))
+        })
+    }
+
+    /// Goes on counting from `updates`, for moments that were read back.
+    pub(crate) fn set_updates(&mut self, updates: u64) {
+        self.updates = updates;
     }
 
     /// One update from the parameters' gradients, which it may scale for clipping. Returns the global gradient norm

@@ -155,6 +155,28 @@ impl Trainer {
         &self.queue
     }
 
+    /// The optimizer's state.
+    pub(crate) fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// Goes on at `step` after `updates` updates, with a state that was read back.
+    pub(crate) fn go_on(&mut self, step: u64, updates: u64) {
+        self.optimizer.set_updates(updates);
+        self.step = step;
+        self.begun = false;
+    }
+
+    /// The seed and the logical ranks that every random choice of the job depends on.
+    pub(crate) fn identity(&self) -> [u64; 2] {
+        [self.config.seed, self.config.logical_ranks]
+    }
+
+    /// Whether a step has begun and is neither applied nor skipped yet.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// The next step to commit.
     pub fn step(&self) -> u64 {
         self.step

@@ -1,6 +1,7 @@
 //! Weights in and out, safetensors only.
 //!
 //! * [`state`] — the whole pre-training state under the published names, both ways;
+//! * [`training`] — the same with the optimizer and the step, to go on from;
 //! * [`bert`] — a BERT from a Hugging Face `model.safetensors`;
 //! * [`vit`] — a ViT or DeiT in timm's naming, with position interpolation;
 //! * [`mod@file`] — reading and writing the files.
@@ -10,6 +11,7 @@ pub mod bert;
 pub mod file;
 mod mismatch;
 pub mod state;
+pub mod training;
 pub mod vit;
 
 use tch::{Kind, Tensor};
