@@ -1,0 +1,129 @@
+//! What a build reads, which rules it applies, and what it writes.
+use serde::{Deserialize, Serialize};
+
+use crate::rules::CaptionRules;
+
+/// A build file: TOML, unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildConfig {
+    /// What is read, in this order.
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceConfig>,
+    /// Rules for images, and how they are stored.
+    #[serde(default)]
+    pub image: ImageConfig,
+    /// Rules for captions.
+    #[serde(default)]
+    pub caption: CaptionRules,
+    /// Rules that compare records.
+    #[serde(default)]
+    pub duplicates: DuplicateConfig,
+    /// Shards.
+    #[serde(default)]
+    pub shards: ShardConfig,
+}
+
+/// One source of records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Its name in reports and metadata; the path's last part if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A file or folder, or an object store's URL.
+    pub path: String,
+    /// Kind of the source; found out from the path if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// Rules for images, and how they are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageConfig {
+    /// Images of more pixels are refused from their header, before a decoder sees them. The default of 50 million is
+    /// 200 MB decoded, and above any photograph that training would not shrink a hundredfold.
+    pub max_pixels: u64,
+    /// Images whose shorter side has fewer pixels are dropped. The default of 16 is one patch of the published model.
+    pub min_side: u32,
+    /// Images whose longer side is more than so many times the shorter are dropped: banners and rules.
+    pub max_aspect: f64,
+    /// Images whose colours vary less than this (standard deviation over all channels, of 255) are dropped as blank.
+    pub min_variation: f64,
+    /// Images are shrunk to this longer side; absent leaves them as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_side: Option<u32>,
+    /// How images are stored.
+    pub encoding: Encoding,
+    /// Quality where the encoding is JPEG, 1 to 100.
+    pub jpeg_quality: u8,
+    /// Longer side of rendered SVG drawings.
+    pub svg_side: u32,
+}
+
+/// How images are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// The bytes as they are; JPEG where they have to be shrunk, PNG where they were drawn or a format that is not
+    /// stored.
+    Keep,
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// Lossless WebP.
+    Webp,
+}
+
+/// Rules that compare records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DuplicateConfig {
+    /// Drop an image whose pixels occurred before.
+    pub exact: bool,
+    /// Drop an image that looks like one before.
+    pub near: bool,
+    /// Bits of 64 in which two hashes may differ and count as alike, at most 5.
+    pub near_bits: u32,
+    /// Corpora whose images must not occur here, byte for byte or nearly: the evaluation sets of a training corpus, or
+    /// the training corpus of an evaluation set.
+    pub exclude: Vec<String>,
+}
+
+/// Shards.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShardConfig {
+    /// A shard is closed when it has reached so many megabytes (10⁶ bytes). It is held in memory until then.
+    pub target_mb: u64,
+}
+
+impl Default for ImageConfig {
+    fn default() -> Self {
+        Self {
+            max_pixels: 50_000_000,
+            min_side: 16,
+            max_aspect: 4.0,
+            min_variation: 2.0,
+            max_side: None,
+            encoding: Encoding::Keep,
+            jpeg_quality: 90,
+            svg_side: 128,
+        }
+    }
+}
+
+impl Default for DuplicateConfig {
+    fn default() -> Self {
+        Self { exact: true, near: true, near_bits: 5, exclude: Vec::new() }
+    }
+}
+
+impl Default for ShardConfig {
+    /// A hundred megabytes: large enough for sequential reading, small enough for a few per core in memory.
+    fn default() -> Self {
+        Self { target_mb: 100 }
+    }
+}
