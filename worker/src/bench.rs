@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use albef_model::exchange::{Alone, Share};
 use albef_model::forward::{MicroBatch, Part};
 use albef_model::trainer::{Reduction, TrainerConfig};
 use albef_model::{ModelConfig, Precision, Trainer};
@@ -74,10 +75,13 @@ pub fn run(options: &Options, device: Device) -> anyhow::Result<Figures> {
         optimizer: job.optimizer,
     };
     let mut trainer = Trainer::new(&job.model, device, config)?;
-    let batch = [random_batch(&job.model, options.batch, device)?];
+    let batch = random_batch(&job.model, options.batch, device);
+    let batch =
+        [batch.with_context(|| format!("--batch {} does not fit here; make it smaller", options.batch))?];
     let step = |trainer: &mut Trainer, probe: &mut dyn FnMut(Part)| -> anyhow::Result<f64> {
         let start = Instant::now();
-        trainer.train_step_probed(&batch, job.alpha, 1e-4, probe)?;
+        let share = Share { first_rank: 0, batches: &batch };
+        trainer.train_share(share, &mut Alone, (job.alpha, 1e-4), probe)?;
         torch_ext::runtime::synchronize(device)?;
         Ok(start.elapsed().as_secs_f64())
     };

@@ -7,6 +7,8 @@ use albef_corpus::text::wordpiece::{MAX_TOKENS, WordPiece};
 use anyhow::Context;
 use serde::Serialize;
 
+const OUTPUT: &str = "cannot write the results";
+
 #[derive(Serialize)]
 struct Line {
     caption: String,
@@ -25,9 +27,9 @@ pub fn run(vocabulary: &Path, input: impl BufRead, mut output: impl Write) -> an
             .with_context(|| format!("line {number}: not a JSON string; write it as \"text\""))?;
         let caption = clean(&raw, MAX_WORDS);
         let input_ids = wordpiece.encode(&caption, MAX_TOKENS)?;
-        serde_json::to_writer(&mut output, &Line { caption, input_ids })?;
-        output.write_all(b"\n")?;
+        let line = serde_json::to_string(&Line { caption, input_ids })?;
+        writeln!(output, "{line}").context(OUTPUT)?;
     }
-    output.flush()?;
+    output.flush().context(OUTPUT)?;
     Ok(())
 }

@@ -74,11 +74,13 @@ impl JobConfig {
 
     /// Reads TOML text; the error is one line.
     fn parse(text: &str) -> Result<Self, String> {
-        let parsed: Self = config::Config::builder()
+        let tree = config::Config::builder()
             .add_source(config::File::from_str(text, config::FileFormat::Toml))
             .build()
-            .and_then(config::Config::try_deserialize)
+            .and_then(|config| config::Source::collect(&config))
             .map_err(|e| one_line(&e.to_string()))?;
+        let parsed: Self = serde_path_to_error::deserialize(exact(config::Value::from(tree)))
+            .map_err(|e| one_line(&format!("{}: {}", e.path(), e.inner())))?;
         parsed.validate().map_err(|e| e.to_string())?;
         Ok(parsed)
     }
@@ -106,6 +108,24 @@ impl JobConfig {
         })?;
         self.optimizer.validate()?;
         self.schedule.validate()
+    }
+}
+
+/// The same tree with the types that the file has: the library itself would read `"2"`, `2.4` and `true` as numbers.
+fn exact(value: config::Value) -> serde_json::Value {
+    use config::ValueKind;
+    match value.kind {
+        ValueKind::Nil => serde_json::Value::Null,
+        ValueKind::Boolean(value) => value.into(),
+        ValueKind::I64(value) => value.into(),
+        ValueKind::U64(value) => value.into(),
+        // No field holds more than 64 bits: as a number with a fraction it is refused where it stands.
+        ValueKind::I128(value) => (value as f64).into(),
+        ValueKind::U128(value) => (value as f64).into(),
+        ValueKind::Float(value) => value.into(),
+        ValueKind::String(value) => value.into(),
+        ValueKind::Table(table) => table.into_iter().map(|(key, value)| (key, exact(value))).collect(),
+        ValueKind::Array(array) => array.into_iter().map(exact).collect(),
     }
 }
 
@@ -179,10 +199,33 @@ mod tests {
 
     #[test]
     fn a_wrong_type_and_broken_toml_are_one_line() {
-        for (from, to) in [("depth = 6", "depth = \"six\""), ("[model]", "[model"), ("kind = \"cosine\"", "")]
-        {
+        for (from, to, place) in [
+            ("depth = 6", "depth = \"six\"", "model.vision.depth"),
+            ("depth = 6", "depth = \"6\"", "model.vision.depth"),
+            ("depth = 6", "depth = 6.4", "model.vision.depth"),
+            ("heads = 4", "heads = true", "model.vision.heads"),
+            ("alpha = 0.4", "alpha = \"0.4\"", "alpha"),
+            ("alpha = 0.4", "alpha = true", "alpha"),
+            ("seed = 42", "seed = 42.7", "seed"),
+            ("seed = 42", "seed = -1", "seed"),
+            ("[model]", "[model", "model"),
+            ("kind = \"cosine\"", "", "kind"),
+        ] {
             let line = problem(|text| text.replacen(from, to, 1));
-            assert!(line != "accepted" && !line.contains('\n'), "{line}");
+            assert!(line.contains(place) && !line.contains('\n'), "{to}: {line}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_would_overflow_are_refused() {
+        for (from, to) in [
+            ("image_res = 128", "image_res = 9223372036854775807"),
+            ("depth = 6", "depth = 1000000000000"),
+            ("vocab = 30522", "vocab = 4000000000000"),
+            ("queue_size = 4096", "queue_size = 9223372036854775807"),
+        ] {
+            let line = problem(|text| text.replacen(from, to, 1));
+            assert!(line.contains("must lie between 1 and"), "{to}: {line}");
         }
     }
 }

@@ -5,10 +5,12 @@
 //! * [`mod@bench`] — images per second, memory, and the share of each part of a step;
 //! * [`caption`] — what the model sees of a text;
 //! * [`weights`] — initial weights from pre-trained encoders, and checking a file;
+//! * [`line`] — errors as one line;
 //! * [`device`] — naming and opening the device to compute on.
 pub mod bench;
 pub mod caption;
 pub mod config;
 pub mod device;
+pub mod line;
 pub mod parity;
 pub mod weights;

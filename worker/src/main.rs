@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use albef_model::Precision;
 use albef_worker::device::DeviceName;
-use albef_worker::{bench, caption, parity, weights};
+use albef_worker::{bench, caption, line, parity, weights};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// The ALBEF training worker.
@@ -44,7 +45,7 @@ enum Command {
         #[arg(long, default_value = "cpu")]
         device: DeviceName,
         /// Threads of the CPU.
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = 2.min(most_threads()), value_parser = threads)]
         threads: u16,
         /// Measured steps, after two to warm up.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -91,13 +92,44 @@ enum WeightsCommand {
     },
 }
 
+/// The exit code of whatever could not be done.
+const REFUSED: u8 = 2;
+
+/// Where every result goes.
+const OUTPUT: &str = "cannot write to standard output";
+
+/// What a shell reports of a program that SIGPIPE ended.
+const CLOSED_OUTPUT: u8 = 141;
+
+/// What the machine has.
+fn most_threads() -> u16 {
+    std::thread::available_parallelism().map_or(1, |threads| u16::try_from(threads.get()).unwrap_or(u16::MAX))
+}
+
+/// Threads from 1 to what the machine has.
+fn threads(text: &str) -> Result<u16, String> {
+    let most = most_threads();
+    match text.parse() {
+        Ok(threads) if (1..=most).contains(&threads) => Ok(threads),
+        _ => Err(format!("must lie between 1 and {most}, the threads of this machine")),
+    }
+}
+
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(code) => code,
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help) if !help.use_stderr() => help.exit(),
         Err(error) => {
-            // Causes belong to the same line: "what: why".
-            eprintln!("albef-worker: {error:#}");
-            ExitCode::from(2)
+            eprintln!("albef-worker: {}", line::of_usage(&error));
+            return ExitCode::from(REFUSED);
+        }
+    };
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) if line::is_closed_output(&error) => ExitCode::from(CLOSED_OUTPUT),
+        Err(error) => {
+            eprintln!("albef-worker: {}", line::of_error(&error));
+            ExitCode::from(REFUSED)
         }
     }
 }
@@ -107,7 +139,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Parity { dir, device, dtype } => {
             let report = parity::run(&dir, device.open()?, dtype)?;
-            writeln!(out, "{report}")?;
+            writeln!(out, "{report}").context(OUTPUT)?;
             if !report.is_ok() {
                 return Ok(ExitCode::FAILURE);
             }
@@ -121,16 +153,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 steps: steps.into(),
             };
             let figures = bench::run(&options, device.open()?)?;
-            writeln!(out, "{}", serde_json::to_string(&figures)?)?;
+            writeln!(out, "{}", serde_json::to_string(&figures)?).context(OUTPUT)?;
         }
         Command::Caption { vocab } => caption::run(&vocab, std::io::stdin().lock(), out)?,
         Command::Weights(WeightsCommand::Init { config, bert, vit, seed, out: file }) => {
             for line in weights::init(&config, seed, bert.as_deref(), vit.as_deref(), &file)? {
-                writeln!(out, "{line}")?;
+                writeln!(out, "{line}").context(OUTPUT)?;
             }
         }
         Command::Weights(WeightsCommand::Check { config, file }) => {
-            writeln!(out, "{}", weights::check(&config, &file)?)?;
+            writeln!(out, "{}", weights::check(&config, &file)?).context(OUTPUT)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,9 @@ use std::path::Path;
 use albef_model::Albef;
 use albef_model::queue::FeatureQueue;
 use albef_model::trainer::initial_state;
+use albef_model::weights::file::TensorFile;
 use albef_model::weights::{Imported, Positions, bert, state, vit};
+use anyhow::bail;
 use tch::Device;
 
 use crate::config::JobConfig;
@@ -17,6 +19,14 @@ pub fn init(
     vit_file: Option<&Path>,
     out: &Path,
 ) -> anyhow::Result<Vec<String>> {
+    // Whatever can be refused is refused before the model is drawn, which takes seconds at full size.
+    for path in [bert_file, vit_file].into_iter().flatten() {
+        TensorFile::open(path)?;
+    }
+    let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("{}: its folder does not exist; make it first", out.display());
+    }
     let (mut model, queue) = build(config, seed)?;
     let mut lines = Vec::new();
     if let Some(path) = bert_file {
@@ -32,8 +42,9 @@ pub fn init(
 
 /// Checks that a file holds the whole state of a configuration.
 pub fn check(config: &str, file: &Path) -> anyhow::Result<String> {
+    let tensors = TensorFile::open(file)?;
     let (mut model, mut queue) = build(config, None)?;
-    let imported = state::load(file, &mut model, &mut queue, Positions::Exact)?;
+    let imported = state::load_from(&tensors, "", &mut model, &mut queue, Positions::Exact)?;
     Ok(describe(file, &imported))
 }
 

@@ -101,6 +101,44 @@ fn bench_refuses_a_configuration_that_does_not_exist_or_fit() {
 }
 
 #[test]
+fn whoever_stops_reading_hears_nothing_and_a_full_disk_is_named() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_albef-worker"));
+    command.args(["caption", "--vocab", &vocabulary()]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let _ = child.stdin.take().unwrap().write_all(b"\"a dog\"\n");
+    let out = child.wait_with_output().unwrap();
+    assert_eq!((out.status.code(), out.stderr.as_slice()), (Some(141), &b""[..]));
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command.stdout(full).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(b"\"a dog\"\n");
+    let out = child.wait_with_output().unwrap();
+    let line = String::from_utf8(out.stderr).unwrap();
+    assert_eq!((out.status.code(), line.lines().count()), (Some(2), 1));
+    assert!(line.contains("cannot write the results"), "{line}");
+}
+
+#[test]
+fn what_cannot_be_done_is_one_line_that_says_what_to_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    for (args, part) in [
+        (&["bench"][..], "--config"),
+        (&["nonsense"], "nonsense"),
+        (&["bench", "--config", "small", "--batch", "4", "--threads", "100000"], "threads of this machine"),
+        (&["bench", "--config", "small", "--batch", "9223372036854775807"], "make it smaller"),
+        (&["weights", "check", "--config", "small", folder], "is not a file"),
+        (&["weights", "check", "--config", "small", "a\nb\u{1b}"], "a\\nb\\u{1b}"),
+        (&["weights", "init", "--config", "small", "--out", "missing/folder/w"], "make it first"),
+        (&["parity", folder], "holds neither case.json nor retrieval.json"),
+    ] {
+        let line = refusal(args, "");
+        assert!(line.contains(part), "{args:?}: {line}");
+    }
+}
+
+#[test]
 fn initial_weights_are_written_and_checked() {
     let dir = tempfile::tempdir().unwrap();
     let config = tiny(dir.path());

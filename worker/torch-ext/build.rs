@@ -4,13 +4,13 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Some(libtorch) = std::env::var_os("LIBTORCH").map(std::path::PathBuf::from) else {
         println!(
-            "cargo:error=LIBTORCH is not set: build inside the repository, whose .cargo/config.toml sets it"
+            "cargo::error=LIBTORCH is not set: build inside the repository, whose .cargo/config.toml sets it"
         );
         return;
     };
     let include = libtorch.join("include");
     if !include.is_dir() {
-        println!("cargo:error={} does not exist: run `make setup` first", include.display());
+        println!("cargo::error={} does not exist: run `make setup` first", include.display());
         return;
     }
     cc::Build::new()

@@ -6,7 +6,7 @@ use crate::config::{ModelConfig, TEMP_RANGE};
 use crate::error::Result;
 use crate::inputs;
 use crate::nn::{Linear, Pass, normalize};
-use crate::params::{Init, ParamSet, Scope};
+use crate::params::{Init, ParamSet, Scope, seeded};
 use crate::vit::Vit;
 
 /// What online network and twin both have.
@@ -77,7 +77,10 @@ impl Albef {
     /// Builds a model with the published initialisation, drawn from `seed`. The twin starts as a copy.
     pub fn new(config: &ModelConfig, device: Device, seed: i64) -> Result<Self> {
         config.validate()?;
-        tch::manual_seed(seed);
+        seeded(seed, || Self::draw(config, device))
+    }
+
+    fn draw(config: &ModelConfig, device: Device) -> Result<Self> {
         let mut params = ParamSet::default();
         let mut scope = Scope::root(&mut params, device, true);
         let online = Tower::new(&mut scope, config, "")?;

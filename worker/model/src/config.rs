@@ -120,8 +120,22 @@ fn refuse(field: &'static str, value: impl ToString, problem: impl Into<String>)
     Error::Config { field, value: value.to_string(), problem: problem.into() }
 }
 
-fn positive(field: &'static str, value: i64) -> Result<()> {
-    if value > 0 { Ok(()) } else { Err(refuse(field, value, "must be at least 1")) }
+/// Far above every model there is, and small enough that no product of sizes overflows.
+mod most {
+    pub(super) const SIDE: i64 = 1 << 14;
+    pub(super) const WIDTH: i64 = 1 << 16;
+    pub(super) const DEPTH: i64 = 1 << 10;
+    pub(super) const VOCAB: i64 = 1 << 24;
+    pub(super) const POSITIONS: i64 = 1 << 20;
+    pub(super) const QUEUE: i64 = 1 << 28;
+}
+
+fn size(field: &'static str, value: i64, most: i64) -> Result<()> {
+    if (1..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(refuse(field, value, format!("must lie between 1 and {most}")))
+    }
 }
 
 fn divides(field: &'static str, part: i64, whole_name: &str, whole: i64) -> Result<()> {
@@ -152,18 +166,18 @@ impl ModelConfig {
     /// Checks every size; the first impossible one is the error.
     pub fn validate(&self) -> Result<()> {
         let (v, t) = (&self.vision, &self.text);
-        positive("vision.image_res", v.image_res)?;
-        positive("vision.patch", v.patch)?;
-        positive("vision.width", v.width)?;
-        positive("vision.depth", v.depth)?;
-        positive("vision.heads", v.heads)?;
+        size("vision.image_res", v.image_res, most::SIDE)?;
+        size("vision.patch", v.patch, most::SIDE)?;
+        size("vision.width", v.width, most::WIDTH)?;
+        size("vision.depth", v.depth, most::DEPTH)?;
+        size("vision.heads", v.heads, most::WIDTH)?;
         divides("vision.patch", v.patch, "vision.image_res", v.image_res)?;
         divides("vision.heads", v.heads, "vision.width", v.width)?;
-        positive("text.width", t.width)?;
-        positive("text.depth", t.depth)?;
-        positive("text.heads", t.heads)?;
-        positive("text.vocab", t.vocab)?;
-        positive("text.max_positions", t.max_positions)?;
+        size("text.width", t.width, most::WIDTH)?;
+        size("text.depth", t.depth, most::DEPTH)?;
+        size("text.heads", t.heads, most::WIDTH)?;
+        size("text.vocab", t.vocab, most::VOCAB)?;
+        size("text.max_positions", t.max_positions, most::POSITIONS)?;
         divides("text.heads", t.heads, "text.width", t.width)?;
         if !(0..=t.depth).contains(&t.fusion_layer) {
             return Err(refuse(
@@ -178,8 +192,8 @@ impl ModelConfig {
         id_in_vocabulary("text.pad_id", t.pad_id, t.vocab)?;
         id_in_vocabulary("text.cls_id", t.cls_id, t.vocab)?;
         id_in_vocabulary("text.mask_id", t.mask_id, t.vocab)?;
-        positive("embed_dim", self.embed_dim)?;
-        positive("queue_size", self.queue_size)?;
+        size("embed_dim", self.embed_dim, most::WIDTH)?;
+        size("queue_size", self.queue_size, most::QUEUE)?;
         within("momentum", self.momentum, 0.0, 1.0)?;
         within("mlm_probability", self.mlm_probability, 0.0, 1.0)?;
         within("temp", self.temp, TEMP_RANGE.0, TEMP_RANGE.1)

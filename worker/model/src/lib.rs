@@ -5,8 +5,8 @@
 //! * [`config`] — sizes and their validation;
 //! * [`albef`] — the online network and its momentum twin, made of [`vit`] and [`bert`];
 //! * [`forward`] — one micro-batch: the five [`losses`], with [`masking`] and [`negatives`];
-//! * [`trainer`] — a step as a transaction (`begin`, `compute`, `commit`) over logical ranks, with [`queue`],
-//!   [`optim`], [`schedule`] and [`reduce`];
+//! * [`trainer`] — a step as a transaction (`begin`, `compute`, `commit`) over logical ranks, with [`exchange`],
+//!   [`queue`], [`optim`], [`schedule`] and [`reduce`];
 //! * [`weights`] — the published names in and out, BERT and ViT imports;
 //! * [`retrieval`] and [`explain`] — what a trained model is asked.
 pub mod albef;
@@ -14,6 +14,7 @@ pub mod attention;
 pub mod bert;
 pub mod config;
 pub mod error;
+pub mod exchange;
 pub mod explain;
 pub mod forward;
 mod inputs;

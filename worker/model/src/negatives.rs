@@ -25,9 +25,10 @@ impl Negatives {
         let _guard = tch::no_grad_guard();
         let (batch, _) = sim_i2t.size2()?;
         let device = sim_i2t.device();
-        let image_of_text = (sim_t2i + gumbel_off_diagonal(batch, device, generator)?).f_argmax(1, false)?;
-        let text_of_image = (sim_i2t + gumbel_off_diagonal(batch, device, generator)?).f_argmax(1, false)?;
-        Ok(Self { image_of_text, text_of_image })
+        let mut draw = |sim: &Tensor| -> Result<Tensor> {
+            Ok(sim.f_add(&gumbel_off_diagonal(batch, device, generator)?)?.f_argmax(1, false)?)
+        };
+        Ok(Self { image_of_text: draw(sim_t2i)?, text_of_image: draw(sim_i2t)? })
     }
 }
 

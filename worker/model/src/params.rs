@@ -1,5 +1,6 @@
 //! Named parameters: how modules declare them and how the rest of the crate walks over them.
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use tch::{Device, Kind, Tensor};
 
@@ -16,6 +17,15 @@ pub enum Init {
     TruncatedNormal(f64),
     /// Uniform in ±1/√fan_in: PyTorch's default for linear and convolution layers, weights and biases alike.
     FanIn(i64),
+}
+
+/// Runs `draw` with libtorch's default generator seeded, and nobody else of this crate drawing from it meanwhile: there
+/// is one generator for the whole process.
+pub(crate) fn seeded<T>(seed: i64, draw: impl FnOnce() -> T) -> T {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    draw()
 }
 
 /// Parameters in order of declaration, by their published name.
@@ -82,7 +92,8 @@ impl<'a> Scope<'a> {
 
     /// Declares a float32 parameter and fills it from libtorch's default generator.
     pub fn param(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
-        let options = (Kind::Float, self.device);
+        // Drawn on the CPU whatever the device, so that a seed means the same weights everywhere.
+        let options = (Kind::Float, Device::Cpu);
         let tensor = match init {
             Init::Constant(value) => Tensor::f_full(shape, value, options)?,
             Init::Normal(std) => Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?,
@@ -95,7 +106,7 @@ impl<'a> Scope<'a> {
                 Tensor::f_empty(shape, options)?.f_uniform_(-bound, bound)?
             }
         };
-        let tensor = tensor.f_set_requires_grad(self.trainable)?;
+        let tensor = tensor.f_to(self.device)?.f_set_requires_grad(self.trainable)?;
         self.set.push(format!("{}{name}", self.prefix), &tensor);
         Ok(tensor)
     }

@@ -2,6 +2,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::params::seeded;
 
 /// Image and text features, one column each, `[embed_dim, size]` float32, overwritten in a circle.
 #[derive(Debug)]
@@ -14,13 +15,12 @@ pub struct FeatureQueue {
 impl FeatureQueue {
     /// Random unit columns, drawn from `seed`.
     pub fn new(embed_dim: i64, size: i64, device: Device, seed: i64) -> Result<Self> {
-        tch::manual_seed(seed);
         let unit_columns = || -> Result<Tensor> {
-            let x = Tensor::f_randn([embed_dim, size], (Kind::Float, device))?;
+            let x = Tensor::f_randn([embed_dim, size], (Kind::Float, Device::Cpu))?;
             let norm = x.f_norm_scalaropt_dim(2, [0], true)?.f_clamp_min(1e-12)?;
-            Ok(x.f_div(&norm)?)
+            Ok(x.f_div(&norm)?.f_to(device)?)
         };
-        Ok(Self { image: unit_columns()?, text: unit_columns()?, pointer: 0 })
+        seeded(seed, || Ok(Self { image: unit_columns()?, text: unit_columns()?, pointer: 0 }))
     }
 
     /// Image features, `[embed_dim, size]`.
@@ -61,14 +61,8 @@ impl FeatureQueue {
     /// rows is accepted; of more than the queue holds, the last ones stay.
     pub fn enqueue(&mut self, image: &Tensor, text: &Tensor) -> Result<()> {
         let _guard = tch::no_grad_guard();
+        self.check(image, text)?;
         let (size, rows) = (self.size(), image.size()[0]);
-        if image.size() != text.size() || image.size2()?.1 != self.image.size()[0] {
-            return Err(Error::Input {
-                what: "features to enqueue",
-                expected: format!("[rows, {}] twice", self.image.size()[0]),
-                found: format!("{:?} and {:?}", image.size(), text.size()),
-            });
-        }
         // Rows that this very call would overwrite again need not be written.
         let mut row = (rows - size).max(0);
         while row < rows {
@@ -82,6 +76,18 @@ impl FeatureQueue {
             row += run;
         }
         self.pointer = (self.pointer + rows) % size;
+        Ok(())
+    }
+
+    /// Whether [`enqueue`](Self::enqueue) would take these.
+    pub(crate) fn check(&self, image: &Tensor, text: &Tensor) -> Result<()> {
+        if image.size() != text.size() || image.size2()?.1 != self.image.size()[0] {
+            return Err(Error::Input {
+                what: "features to enqueue",
+                expected: format!("[rows, {}] twice", self.image.size()[0]),
+                found: format!("{:?} and {:?}", image.size(), text.size()),
+            });
+        }
         Ok(())
     }
 }

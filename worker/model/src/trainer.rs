@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::albef::Albef;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::exchange::{Alone, Exchange, Share};
 use crate::forward::{MicroBatch, Part, Probe, forward};
 use crate::keyed::{Purpose, StepKey};
 use crate::losses::LossValues;
@@ -135,6 +136,10 @@ impl Trainer {
             });
         }
         config.precision.activate()?;
+        if config.reduction == Reduction::Ordered && device != Device::Cpu {
+            // The same bits need the same kernels; the CPU's are deterministic anyway.
+            torch_ext::runtime::deterministic(true)?;
+        }
         let (weights, queue) = initial_state(model, device, config.seed)?;
         let optimizer = Optimizer::new(weights.params(), config.optimizer)?;
         Ok(Self { config, model: weights, queue, optimizer, step: 0, begun: false })
@@ -191,6 +196,17 @@ impl Trainer {
             false => format!("step {} comes next and has not begun", self.step),
         };
         Err(Error::Step { asked, verb, state })
+    }
+
+    fn expect_all_ranks(&self, found: usize) -> Result<()> {
+        if found as u64 == self.config.logical_ranks {
+            return Ok(());
+        }
+        Err(Error::Input {
+            what: "micro-batches",
+            expected: format!("one for each of {} logical ranks", self.config.logical_ranks),
+            found: found.to_string(),
+        })
     }
 
     /// Clamps the temperature and moves the twin. Calling it again for the same step does nothing.
@@ -291,7 +307,6 @@ impl Trainer {
                         found: ranks.len().to_string(),
                     });
                 }
-                // Found out by the optimizer, this would come after the features are enqueued.
                 if !self.gradients()?.iter().all(Tensor::defined) {
                     let state =
                         format!("step {} was not computed, or its gradients were not reduced", self.step);
@@ -301,8 +316,11 @@ impl Trainer {
                     Ok(Tensor::f_cat(&ranks.iter().map(of).collect::<Vec<_>>(), 0)?)
                 };
                 let (image, text) = (column(|r| &r.image_features)?, column(|r| &r.text_features)?);
+                // Whatever can be refused is refused before anything changes.
+                self.queue.check(&image, &text)?;
+                let norm = self.optimizer.step(lr)?;
                 self.queue.enqueue(&image, &text)?;
-                self.optimizer.step(lr)?
+                norm
             }
         };
         torch_ext::foreach::clear_grads(self.model.params().tensors())?;
@@ -313,36 +331,39 @@ impl Trainer {
 
     /// A whole step for a caller that computes every logical rank itself.
     pub fn train_step(&mut self, batches: &[MicroBatch], alpha: f64, lr: f64) -> Result<StepReport> {
-        self.train_step_probed(batches, alpha, lr, &mut |_| {})
+        self.expect_all_ranks(batches.len())?;
+        self.train_share(Share { first_rank: 0, batches }, &mut Alone, (alpha, lr), &mut |_| {})
     }
 
-    /// [`Self::train_step`], calling `probe` after each part.
-    pub fn train_step_probed(
+    /// A whole step for a caller that computes `share` and gets the rest from the others through `exchange`, with
+    /// distillation weight and learning rate. `probe` is called after each part.
+    ///
+    /// Every caller reports the losses of all logical ranks and holds the same state afterwards.
+    pub fn train_share(
         &mut self,
-        batches: &[MicroBatch],
-        alpha: f64,
-        lr: f64,
+        share: Share<'_>,
+        exchange: &mut dyn Exchange,
+        (alpha, lr): (f64, f64),
         probe: Probe<'_>,
     ) -> Result<StepReport> {
         let step = self.step;
-        if batches.len() as u64 != self.config.logical_ranks {
-            return Err(Error::Input {
-                what: "micro-batches",
-                expected: format!("one for each of {} logical ranks", self.config.logical_ranks),
-                found: batches.len().to_string(),
-            });
-        }
         self.begin(step)?;
         probe(Part::MomentumUpdate);
-        let mut local = self.compute(step, 0, batches, alpha, probe)?;
+        let own = self.compute(step, share.first_rank, share.batches, alpha, probe)?;
+        let mut sums = match self.config.reduction {
+            Reduction::Accumulate => self.gradients()?,
+            Reduction::Ordered => Vec::new(),
+        };
+        let mut all = exchange.all_ranks(own, &mut sums)?;
+        self.expect_all_ranks(all.ranks.len())?;
         match self.config.reduction {
             Reduction::Accumulate => self.divide_gradients()?,
-            Reduction::Ordered => self.reduce_ordered(std::mem::take(&mut local.gradients))?,
+            Reduction::Ordered => self.reduce_ordered(std::mem::take(&mut all.gradients))?,
         }
-        let losses = local.read_losses()?;
+        let losses = all.read_losses()?;
         probe(Part::Read);
         let skipped = !losses.iter().all(LossValues::is_finite);
-        let verdict = if skipped { Verdict::Skip } else { Verdict::Apply { ranks: &local.ranks, lr } };
+        let verdict = if skipped { Verdict::Skip } else { Verdict::Apply { ranks: &all.ranks, lr } };
         let gradient_norm = self.commit(step, verdict)?;
         probe(Part::Update);
         Ok(StepReport { step, losses, skipped, gradient_norm })

@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::sync::{Barrier, Mutex};
+
+use albef_model::exchange::{Exchange, Share};
 use albef_model::forward::MicroBatch;
 use albef_model::reduce::RankGradients;
 use albef_model::trainer::{LocalStep, RankResult, Reduction, Verdict};
@@ -46,14 +49,16 @@ fn compute(trainer: &mut Trainer, step: u64, first: u64, batches: &[MicroBatch])
 }
 
 /// What the callers send each other, as every one of them receives it.
-fn received(locals: &[LocalStep]) -> (Vec<RankResult>, Vec<RankGradients>) {
-    let ranks = locals.iter().flat_map(|local| &local.ranks);
+fn received<'a>(
+    locals: impl Iterator<Item = &'a LocalStep> + Clone,
+) -> (Vec<RankResult>, Vec<RankGradients>) {
+    let ranks = locals.clone().flat_map(|local| &local.ranks);
     let results = ranks.map(|r| RankResult {
         losses: r.losses.copy(),
         image_features: r.image_features.copy(),
         text_features: r.text_features.copy(),
     });
-    let gradients = locals.iter().flat_map(|local| &local.gradients);
+    let gradients = locals.flat_map(|local| &local.gradients);
     (results.collect(), gradients.map(|of_rank| of_rank.iter().map(Tensor::copy).collect()).collect())
 }
 
@@ -76,7 +81,7 @@ fn run(split: &[usize], reduction: Reduction) -> Vec<Trainer> {
             }
         };
         for (own, caller) in callers.iter_mut().enumerate() {
-            let (ranks, gradients) = received(&locals);
+            let (ranks, gradients) = received(locals.iter());
             match reduction {
                 Reduction::Ordered => caller.reduce_ordered(gradients).unwrap(),
                 Reduction::Accumulate => {
@@ -114,6 +119,74 @@ fn a_caller_with_every_rank_takes_the_steps_that_train_step_takes() {
         assert_eq!((report.step, report.losses.len(), report.skipped), (step, 4, false));
     }
     assert_same(&expected, &trainer_bits(&trainer), "train_step");
+}
+
+/// Two callers in two threads, as two workers would be.
+struct Table {
+    shares: Mutex<[Option<LocalStep>; 2]>,
+    all_there: Barrier,
+}
+
+struct Seat<'a> {
+    table: &'a Table,
+    number: usize,
+}
+
+impl Exchange for Seat<'_> {
+    fn all_ranks(&mut self, own: LocalStep, sums: &mut [Tensor]) -> Result<LocalStep, Error> {
+        assert!(sums.is_empty(), "ordered gradients are kept apart");
+        self.table.shares.lock().unwrap()[self.number] = Some(own);
+        self.table.all_there.wait();
+        let all = {
+            let shares = self.table.shares.lock().unwrap();
+            let (ranks, gradients) = received(shares.iter().map(|share| share.as_ref().unwrap()));
+            LocalStep { ranks, gradients }
+        };
+        // Nobody may lay down the next step before both have read this one.
+        self.table.all_there.wait();
+        Ok(all)
+    }
+}
+
+#[test]
+fn two_callers_of_the_step_take_the_same_steps_as_one() {
+    let expected = trainer_bits(&run(&[4], Reduction::Ordered)[0]);
+    for split in [1, 2, 3] {
+        let table = Table { shares: Mutex::default(), all_there: Barrier::new(2) };
+        let callers = [fresh(Reduction::Ordered), fresh(Reduction::Ordered)];
+        let trained: Vec<Trainer> = std::thread::scope(|scope| {
+            let threads: Vec<_> = callers
+                .into_iter()
+                .enumerate()
+                .map(|(number, mut trainer)| {
+                    let mut seat = Seat { table: &table, number };
+                    scope.spawn(move || {
+                        for step in 0..STEPS {
+                            let batches = batches(step);
+                            let (first, last) = batches.split_at(split);
+                            let share = match number {
+                                0 => Share { first_rank: 0, batches: first },
+                                _ => Share { first_rank: split as u64, batches: last },
+                            };
+                            let report = trainer
+                                .train_share(share, &mut seat, (alpha(step), LR), &mut quiet())
+                                .unwrap();
+                            assert_eq!(report.losses.len(), 4);
+                        }
+                        trainer
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for (number, trainer) in trained.iter().enumerate() {
+            assert_same(
+                &expected,
+                &trainer_bits(trainer),
+                &format!("caller {number} of two, cut at {split}"),
+            );
+        }
+    }
 }
 
 #[test]

@@ -25,7 +25,6 @@ pub struct Quantity {
 #[derive(Debug, Default)]
 pub struct Report {
     quantities: Vec<Quantity>,
-    notes: Vec<String>,
 }
 
 impl Report {
@@ -52,11 +51,6 @@ impl Report {
         }
     }
 
-    /// Adds a line that is shown before the verdict.
-    pub(super) fn note(&mut self, text: String) {
-        self.notes.push(text);
-    }
-
     /// Whether every quantity is within its bound.
     pub fn is_ok(&self) -> bool {
         self.quantities.iter().all(|q| q.broken.is_empty())
@@ -77,9 +71,6 @@ impl fmt::Display for Report {
                 f,
                 "{name:<18} largest error {error:.2e}  limit {limit:.0e}  {verdict:<6}  {compared} compared, worst {worst}"
             )?;
-        }
-        for note in &self.notes {
-            writeln!(f, "note: {note}")?;
         }
         if self.is_ok() {
             return write!(f, "parity: ok");
@@ -166,7 +157,8 @@ pub(super) fn max_difference(found: &Tensor, expected: &Tensor) -> anyhow::Resul
     Ok(difference.f_max()?.f_double_value(&[])?)
 }
 
-/// `‖found − expected‖ / ‖expected‖`, or zero where the difference is below `floor`; infinite where shapes differ.
+/// What of `‖found − expected‖` exceeds `floor`, over `‖expected‖`; infinite where shapes differ. Below a limit it says
+/// `‖found − expected‖ ≤ floor + limit · ‖expected‖`.
 pub(super) fn relative_difference(found: &Tensor, expected: &Tensor, floor: f64) -> anyhow::Result<f64> {
     if found.size() != expected.size() {
         return Ok(f64::INFINITY);
@@ -177,5 +169,5 @@ pub(super) fn relative_difference(found: &Tensor, expected: &Tensor, floor: f64)
     if difference <= floor {
         return Ok(0.0);
     }
-    Ok(difference / expected.f_norm()?.f_double_value(&[])?)
+    Ok((difference - floor) / expected.f_norm()?.f_double_value(&[])?)
 }

@@ -5,6 +5,7 @@ use albef_model::retrieval::{Gallery, NOT_RANKED, recall};
 use albef_model::weights::file::TensorFile;
 use albef_model::weights::state;
 use albef_model::{Albef, Precision};
+use anyhow::bail;
 use serde::Deserialize;
 use tch::{Device, Tensor};
 
@@ -35,9 +36,13 @@ struct Expected {
 }
 
 pub(super) fn run(dir: &Path, device: Device, precision: Precision) -> anyhow::Result<Report> {
-    let case: Case = settings::read(&dir.join("retrieval.json"))?;
+    let path = dir.join("retrieval.json");
+    let case: Case = settings::read(&path)?;
+    if case.captions_per_image < 1 {
+        bail!("{}: captions_per_image = {}: must be at least 1", path.display(), case.captions_per_image);
+    }
     let file = TensorFile::open(dir.join("retrieval.safetensors"))?;
-    let config = case.sizes.model();
+    let config = case.sizes.model(&path)?;
     precision.activate()?;
     let mut model = Albef::new(&config, device, 0)?;
     state::load_for_evaluation(&file, "init.", &mut model)?;
@@ -63,7 +68,7 @@ pub(super) fn run(dir: &Path, device: Device, precision: Precision) -> anyhow::R
         );
     }
     let texts = scores.sim_i2t.size()[1];
-    let image_of_text: Vec<i64> = (0..texts).map(|text| text / case.captions_per_image.max(1)).collect();
+    let image_of_text: Vec<i64> = (0..texts).map(|text| text / case.captions_per_image).collect();
     let (to_text, to_image) = recall(&scores, &image_of_text)?;
     let expected = &case.result;
     // Rounding moves queries across a threshold; float32 moves none.

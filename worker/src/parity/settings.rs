@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 /// Sizes that every case gives. Keys that only the generator needs are ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sizes {
-    vision: VisionConfig,
+    vision: VisionSizes,
     text: TextSizes,
     embed_dim: i64,
     queue_size: i64,
@@ -19,6 +19,15 @@ pub(super) struct Sizes {
     temp: f64,
     cls_id: i64,
     mask_id: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct VisionSizes {
+    image_res: i64,
+    patch: i64,
+    width: i64,
+    depth: i64,
+    heads: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,11 +41,13 @@ struct TextSizes {
 }
 
 impl Sizes {
-    /// The model, without dropout.
-    pub(super) fn model(&self) -> ModelConfig {
+    /// The model, without dropout. `path` is the file that the sizes came from.
+    pub(super) fn model(&self, path: &Path) -> anyhow::Result<ModelConfig> {
+        let VisionSizes { image_res, patch, width, depth, heads } = self.vision;
+        let vision = VisionConfig { image_res, patch, width, depth, heads };
         let TextSizes { width, depth, heads, vocab, fusion_layer, max_positions } = self.text;
-        ModelConfig {
-            vision: self.vision.clone(),
+        let config = ModelConfig {
+            vision,
             text: TextConfig {
                 width,
                 depth,
@@ -54,7 +65,9 @@ impl Sizes {
             momentum: self.momentum,
             mlm_probability: self.mlm_probability,
             temp: self.temp,
-        }
+        };
+        config.validate().with_context(|| path.display().to_string())?;
+        Ok(config)
     }
 }
 

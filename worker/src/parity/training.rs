@@ -11,6 +11,7 @@ use albef_model::weights::Positions;
 use albef_model::weights::file::TensorFile;
 use albef_model::weights::state;
 use albef_model::{Precision, Trainer};
+use anyhow::{Context, bail};
 use serde::Deserialize;
 use tch::{Device, Tensor};
 
@@ -43,6 +44,15 @@ impl Golden {
         Ok(tensor)
     }
 
+    /// A tensor of one number.
+    fn number(&mut self, name: String) -> anyhow::Result<f64> {
+        let tensor = self.get(name.clone())?;
+        if tensor.numel() != 1 {
+            bail!("{}: {name} has shape {:?}: it must be one number", self.file.name(), tensor.size());
+        }
+        Ok(tensor.f_reshape([-1])?.f_double_value(&[0])?)
+    }
+
     fn batch(&mut self, step: u64, rank: u64, device: Device) -> anyhow::Result<MicroBatch> {
         let mut get = |name: &str| self.get(format!("step{step}.rank{rank}.{name}"));
         Ok(MicroBatch {
@@ -61,7 +71,8 @@ impl Golden {
 }
 
 pub(super) fn run(dir: &Path, device: Device, precision: Precision) -> anyhow::Result<Report> {
-    let case: Case = settings::read(&dir.join("case.json"))?;
+    let path = dir.join("case.json");
+    let case: Case = settings::read(&path)?;
     let mut golden = Golden { file: TensorFile::open(dir.join("case.safetensors"))?, used: BTreeSet::new() };
     let config = TrainerConfig {
         seed: 0,
@@ -71,7 +82,8 @@ pub(super) fn run(dir: &Path, device: Device, precision: Precision) -> anyhow::R
         reduction: Reduction::Ordered,
         optimizer: OptimizerConfig { weight_decay: case.weight_decay, ..OptimizerConfig::default() },
     };
-    let mut trainer = Trainer::new(&case.sizes.model(), device, config)?;
+    let mut trainer = Trainer::new(&case.sizes.model(&path)?, device, config)
+        .with_context(|| path.display().to_string())?;
     let (model, queue) = trainer.state_mut();
     state::load_from(&golden.file, "init.", model, queue, Positions::Exact)?;
 
@@ -89,8 +101,9 @@ pub(super) fn run(dir: &Path, device: Device, precision: Precision) -> anyhow::R
         .into_iter()
         .filter(|name| !name.starts_with("init.") && !golden.used.contains(name))
         .collect::<Vec<_>>();
-    if !unused.is_empty() {
-        report.note(format!("the case holds tensors that were not compared: {}", unused.join(", ")));
+    // A number that nothing was held against proves nothing.
+    for name in unused {
+        report.add("not compared", 0.0, name, f64::INFINITY);
     }
     Ok(report)
 }
@@ -104,10 +117,14 @@ fn run_step(
     report: &mut Report,
     device: Device,
 ) -> anyhow::Result<()> {
-    let alpha = f64::from(golden.get(format!("step{step}.alpha"))?.f_double_value(&[])? as f32);
+    let alpha = f64::from(golden.number(format!("step{step}.alpha"))? as f32);
     let batches =
         (0..case.world).map(|rank| golden.batch(step, rank, device)).collect::<anyhow::Result<Vec<_>>>()?;
     trainer.begin(step)?;
+    for (rank, batch) in batches.iter().enumerate() {
+        let place = || format!("{}: step{step}.rank{rank}", golden.file.name());
+        batch.validate(trainer.model().config()).with_context(place)?;
+    }
     let mut local = trainer.compute(step, 0, &batches, alpha, &mut |_| {})?;
     trainer.reduce_ordered(std::mem::take(&mut local.gradients))?;
     for (rank, losses) in local.read_losses()?.into_iter().enumerate() {
@@ -115,7 +132,7 @@ fn run_step(
             [("loss_ita", losses.ita()), ("loss_itm", losses.itm), ("loss_mlm", losses.mlm_blend(alpha))]
         {
             let tensor = format!("step{step}.rank{rank}.{name}");
-            let expected = golden.get(tensor.clone())?.f_reshape([-1])?.f_double_value(&[0])?;
+            let expected = golden.number(tensor.clone())?;
             report.add(name, limits.loss, tensor, (f64::from(value) - expected).abs());
         }
     }
@@ -150,8 +167,10 @@ fn compare_gradients(
         let expected = golden.get(tensor.clone())?;
         for part in parts(name, gradient, &expected)? {
             if part.noise {
-                let size = part.found.f_detach()?.f_norm()?.f_double_value(&[])?;
-                report.add("gradient noise", limits.noise, tensor.clone(), size);
+                for part in [&part.found, &part.expected] {
+                    let size = part.f_detach()?.f_norm()?.f_double_value(&[])?;
+                    report.add("gradient noise", limits.noise, tensor.clone(), size);
+                }
             } else if !limits.cancelling_gradients && (name == "temp" || name.starts_with("itm_head.")) {
                 let error = relative_difference(&part.found, &part.expected, GRADIENT_FLOOR)?;
                 report.add("gradient (shown)", f64::INFINITY, tensor.clone(), error);

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <climits>
+#include <cstdlib>
 #include "shim.h"
 
 namespace {
@@ -97,7 +98,15 @@ int tx_set_tf32(int allow) {
 }
 
 int tx_set_deterministic(int on) {
-  return tx_guard([&] { at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/false); });
+  return tx_guard([&] {
+    // cuBLAS is deterministic only with a fixed workspace, which it reads from here when its first handle is made.
+    if (on && setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0) != 0) {
+      throw std::runtime_error("the environment takes no CUBLAS_WORKSPACE_CONFIG");
+    }
+    at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/false);
+    // Filling fresh memory would only help code that reads what it never wrote.
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  });
 }
 
 // glibc returns every large freed block to the kernel, which then zeroes the same pages again for the next step's

@@ -10,7 +10,8 @@ pub fn allow_tf32(allow: bool) -> Result<(), TorchError> {
     check(unsafe { ffi::tx_set_tf32(allow.into()) })
 }
 
-/// Makes libtorch choose deterministic kernels, or fail where it has none.
+/// Makes libtorch choose deterministic kernels, or fail where it has none. On CUDA call it before the first matrix
+/// product: it sets `CUBLAS_WORKSPACE_CONFIG`, unless that is set, which cuBLAS reads once.
 pub fn deterministic(on: bool) -> Result<(), TorchError> {
     // SAFETY: a plain integer.
     check(unsafe { ffi::tx_set_deterministic(on.into()) })

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::file::TensorFile;
-use super::{Imported, Positions, Slot, load_slots};
+use super::{Imported, Mismatch, Positions, Slot, load_slots};
 use crate::albef::Albef;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Parts of a BERT checkpoint that ALBEF has no use for.
 const IGNORED: [&str; 6] = [
@@ -23,8 +23,16 @@ const IGNORED: [&str; 6] = [
 /// such a file and stays as initialised; so does the vocabulary head if the file has none of it.
 pub fn load(path: impl AsRef<Path>, model: &mut Albef) -> Result<Imported> {
     let file = TensorFile::open(path)?;
-    let mut available: BTreeMap<String, String> =
-        file.names().into_iter().map(|name| (canonical(&name), name)).collect();
+    let mut available: BTreeMap<String, String> = BTreeMap::new();
+    let mut twice = Mismatch::default();
+    for name in file.names() {
+        if let Some(first) = available.insert(canonical(&name), name.clone()) {
+            twice.wrong.push((name, "one name for each tensor".into(), format!("also there as {first}")));
+        }
+    }
+    if !twice.is_empty() {
+        return Err(Error::Weights { source_name: file.name(), report: twice });
+    }
     let has_head = available
         .keys()
         .any(|name| name.starts_with("cls.predictions.") && !name.starts_with("cls.predictions.decoder."));

@@ -37,6 +37,11 @@ impl TensorFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let refuse = |problem: String| Error::File { path: path.clone(), problem };
+        // Looked at before it is opened: opening a pipe waits for a writer.
+        let metadata = std::fs::metadata(&path).map_err(|e| refuse(format!("cannot be opened: {e}")))?;
+        if !metadata.is_file() {
+            return Err(refuse("is not a file; give the path of a safetensors file".into()));
+        }
         let file = File::open(&path).map_err(|e| refuse(format!("cannot be opened: {e}")))?;
         let length = file.metadata().map_err(|e| refuse(format!("cannot be read: {e}")))?.len();
         let mut word = [0; 8];
@@ -67,6 +72,11 @@ impl TensorFile {
         Ok(Self { path, file, metadata, data_start })
     }
 
+    /// An error about this file.
+    pub(crate) fn refuse(&self, problem: String) -> Error {
+        Error::File { path: self.path.clone(), problem }
+    }
+
     /// The path as text, for messages.
     pub fn name(&self) -> String {
         self.path.display().to_string()
@@ -90,7 +100,7 @@ impl TensorFile {
 
     /// Reads the tensor `name` to the CPU.
     pub fn read(&self, name: &str) -> Result<Tensor> {
-        let refuse = |problem: String| Error::File { path: self.path.clone(), problem };
+        let refuse = |problem: String| self.refuse(problem);
         let info = self.metadata.info(name).ok_or_else(|| refuse(format!("has no tensor {name}")))?;
         let kind = kind_of(info.dtype)
             .ok_or_else(|| refuse(format!("{name}: type {:?} is not supported", info.dtype)))?;
@@ -149,6 +159,9 @@ impl View for Stored<'_> {
 pub fn write(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> {
     let path = path.as_ref();
     let refuse = |problem: String| Error::File { path: path.to_owned(), problem };
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(refuse("is not a file and is not replaced; give another path".into()));
+    }
     let ready = tensors
         .iter()
         .map(|(name, tensor)| Ok((name.as_str(), tensor.f_detach()?.f_to(tch::Device::Cpu)?.f_contiguous()?)))

@@ -127,7 +127,7 @@ pub fn load_from(
         .collect();
     let loaded = load_slots(file, slots, surplus)?;
     check_redundant(file, prefix, model)?;
-    queue.set_pointer(pointer.f_int64_value(&[0])?)?;
+    queue.set_pointer(pointer.f_int64_value(&[0])?).map_err(|error| file.refuse(error.to_string()))?;
     let ignored = redundant.into_iter().filter(|name| file.info(name).is_some()).collect();
     Ok(Imported { loaded, initialised: Vec::new(), ignored })
 }

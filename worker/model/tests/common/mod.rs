@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use albef_model::config::{TextConfig, VisionConfig};
 use albef_model::forward::{Choices, MicroBatch};
@@ -18,9 +17,6 @@ use albef_model::{Albef, ModelConfig, Precision, Trainer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
-
-/// libtorch's default generator is one for the whole process; models are built one at a time.
-static BUILDING: Mutex<()> = Mutex::new(());
 
 pub(crate) fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
@@ -126,17 +122,14 @@ pub(crate) fn tiny() -> ModelConfig {
 }
 
 pub(crate) fn model(config: &ModelConfig) -> Albef {
-    let _guard = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     Albef::new(config, Device::Cpu, 1).unwrap()
 }
 
 pub(crate) fn queue(config: &ModelConfig) -> FeatureQueue {
-    let _guard = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     FeatureQueue::new(config.embed_dim, config.queue_size, Device::Cpu, 2).unwrap()
 }
 
 pub(crate) fn trainer_with(config: &ModelConfig, settings: TrainerConfig) -> Trainer {
-    let _guard = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     Trainer::new(config, Device::Cpu, settings).unwrap()
 }
 
