@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use albef_corpus::shard::{
-    FileInfo, ImageFormat, Index, IndexError, Manifest, Metadata, PackError, Packer, Sample, ShardInfo,
+    Content, FileInfo, ImageFormat, Index, IndexError, Manifest, Metadata, PackError, Packer, Sample, ShardInfo,
     unpack,
 };
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
                 height: 2,
                 source: "test".into(),
                 source_key,
+                content: Content::default(),
                 extra: serde_json::Map::new(),
             },
         },
@@ -49,6 +50,7 @@ fn one() -> Sample {
         height: 4,
         source: "s".into(),
         source_key: "k".into(),
+        content: Content::default(),
         extra: serde_json::Map::new(),
     };
     Sample { image: b"image".to_vec(), format: ImageFormat::Png, metadata }

@@ -1,7 +1,10 @@
 //! What a build reads, which rules it applies, and what it writes.
 use serde::{Deserialize, Serialize};
 
+use super::{BuildError, Result};
+use crate::dedup::Nearness;
 use crate::rules::CaptionRules;
+use crate::source::Source;
 
 /// A build file: TOML, unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,8 +52,8 @@ pub struct ImageConfig {
     pub min_side: u32,
     /// Images whose longer side is more than so many times the shorter are dropped: banners and rules.
     pub max_aspect: f64,
-    /// Images whose colours vary less than this (standard deviation over all channels, of 255) are dropped as blank.
-    pub min_variation: f64,
+    /// Images of which more than this share has (nearly) one colour are dropped as blank.
+    pub max_blank: f64,
     /// Images are shrunk to this longer side; absent leaves them as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_side: Option<u32>,
@@ -87,6 +90,8 @@ pub struct DuplicateConfig {
     pub near: bool,
     /// Bits of 64 in which two hashes may differ and count as alike, at most 5.
     pub near_bits: u32,
+    /// Levels of 255 by which the mean colours of a quarter may differ.
+    pub near_colour: u8,
     /// Corpora whose images must not occur here, byte for byte or nearly: the evaluation sets of a training corpus, or
     /// the training corpus of an evaluation set.
     pub exclude: Vec<String>,
@@ -106,7 +111,7 @@ impl Default for ImageConfig {
             max_pixels: 50_000_000,
             min_side: 16,
             max_aspect: 4.0,
-            min_variation: 2.0,
+            max_blank: 0.995,
             max_side: None,
             encoding: Encoding::Keep,
             jpeg_quality: 90,
@@ -117,7 +122,7 @@ impl Default for ImageConfig {
 
 impl Default for DuplicateConfig {
     fn default() -> Self {
-        Self { exact: true, near: true, near_bits: 5, exclude: Vec::new() }
+        Self { exact: true, near: true, near_bits: 5, near_colour: 28, exclude: Vec::new() }
     }
 }
 
@@ -125,5 +130,71 @@ impl Default for ShardConfig {
     /// A hundred megabytes: large enough for sequential reading, small enough for a few per core in memory.
     fn default() -> Self {
         Self { target_mb: 100 }
+    }
+}
+
+impl BuildConfig {
+    /// A configuration of defaults for one source.
+    pub fn of(path: &str) -> Self {
+        Self {
+            sources: vec![SourceConfig { name: None, path: path.to_owned(), kind: None }],
+            image: ImageConfig::default(),
+            caption: CaptionRules::default(),
+            duplicates: DuplicateConfig::default(),
+            shards: ShardConfig::default(),
+        }
+    }
+
+    /// Checks every value.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |field, value: String, problem: &str| {
+            Err(BuildError::Config { field, value, problem: problem.to_owned() })
+        };
+        let ImageConfig { max_pixels, max_aspect, max_blank, max_side, jpeg_quality, svg_side, .. } = self.image;
+        if self.sources.is_empty() {
+            return refuse("source", "[]".into(), "name at least one: [[source]] path = \"…\"");
+        }
+        if max_pixels == 0 {
+            return refuse("image.max_pixels", "0".into(), "must be at least 1");
+        }
+        if !(max_aspect >= 1.0) {
+            return refuse("image.max_aspect", max_aspect.to_string(), "must be at least 1");
+        }
+        if !(0.0..=1.0).contains(&max_blank) {
+            return refuse("image.max_blank", max_blank.to_string(), "must lie in [0, 1]");
+        }
+        if max_side == Some(0) {
+            return refuse("image.max_side", "0".into(), "must be at least 1; leave it out to keep sizes");
+        }
+        if !(1..=100).contains(&jpeg_quality) {
+            return refuse("image.jpeg_quality", jpeg_quality.to_string(), "must lie between 1 and 100");
+        }
+        if !(1..=8192).contains(&svg_side) {
+            return refuse("image.svg_side", svg_side.to_string(), "must lie between 1 and 8192");
+        }
+        if self.duplicates.near_bits > Nearness::MAX_BITS {
+            return refuse("duplicates.near_bits", self.duplicates.near_bits.to_string(), "must be at most 5");
+        }
+        if !(1..=4000).contains(&self.shards.target_mb) {
+            return refuse("shards.target_mb", self.shards.target_mb.to_string(), "must lie between 1 and 4000");
+        }
+        Ok(self.caption.validate()?)
+    }
+
+    /// The sources, in order.
+    pub(super) fn open_sources(&self) -> Result<Vec<Source>> {
+        self.sources
+            .iter()
+            .map(|SourceConfig { name, path, kind }| {
+                let source = match kind {
+                    Some(kind) => Source::open(path, kind.parse()?)?,
+                    None => Source::detect(path)?,
+                };
+                Ok(match name {
+                    Some(name) => source.with_name(name),
+                    None => source,
+                })
+            })
+            .collect()
     }
 }

@@ -12,10 +12,13 @@
 mod index;
 mod manifest;
 mod pack;
+mod reader;
 
 pub use index::{Entry, Index, IndexError};
 pub use manifest::{FORMAT, FileInfo, Manifest, ManifestError, ShardInfo};
-pub use pack::{ImageFormat, Metadata, PackError, Packer, Sample, unpack};
+pub use pack::{Content, ImageFormat, Metadata, PackError, Packer, Sample, unpack};
+
+pub use reader::{Corpus, MANIFEST, ReadError};
 
 /// Name of the shard number `shard`.
 pub fn shard_name(shard: usize) -> String {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::checksum;
 use super::{Entry, Index};
+use crate::dedup::Fingerprint;
 
 /// How a stored image is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +41,21 @@ pub struct Metadata {
     pub source: String,
     /// The source's own key or path of the record.
     pub source_key: String,
+    /// What the original image looked like, by which duplicates are found.
+    pub content: Content,
     /// Further keys of the source, as they were.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// By what an image is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Content {
+    /// Hash of its decoded pixels, hexadecimal.
+    pub pixels: String,
+    /// What near duplicates share; none for flat images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<Fingerprint>,
 }
 
 /// One image with its captions.
@@ -80,6 +93,7 @@ pub struct Packer {
     shard: usize,
     bytes: Vec<u8>,
     index: Index,
+    captions: u64,
 }
 
 /// A tar file is made of blocks of this size.
@@ -88,12 +102,17 @@ const BLOCK: usize = 512;
 impl Packer {
     /// An empty shard of that number.
     pub fn new(shard: usize) -> Self {
-        Self { shard, bytes: Vec::new(), index: Index::default() }
+        Self { shard, bytes: Vec::new(), index: Index::default(), captions: 0 }
     }
 
     /// Samples so far.
     pub fn samples(&self) -> usize {
         self.index.entries.len()
+    }
+
+    /// Captions of all samples so far.
+    pub fn captions(&self) -> u64 {
+        self.captions
     }
 
     /// Bytes so far.
@@ -128,6 +147,7 @@ impl Packer {
         let entry =
             Entry { offset: offset as u64, len: bytes.len() as u32, image, metadata, hash: checksum(bytes) };
         self.index.entries.push(entry);
+        self.captions += sample.metadata.captions.len() as u64;
         Ok(())
     }
 

@@ -1,0 +1,58 @@
+//! From sources to shards.
+//!
+//! ```text
+//! sources ─▶ survey ─▶ facts (.build/facts-*.jsonl)      rules that look at one record; every image is decoded once
+//!                        │
+//!                     verdicts (.build/verdicts.jsonl)   rules that need the whole corpus, in the order of the records
+//!                        │
+//! sources ─▶ write ──────┴─▶ shards, manifest, report    what is kept, stored as configured
+//! ```
+//!
+//! Every file is written whole or not at all, and every step goes on where the last run of the same configuration ended:
+//! a build may be killed at any moment and started again. The output depends on configuration and sources alone, not on
+//! threads, time or interruptions. Memory: a chunk of records, one shard, and the tables of the whole-corpus rules.
+mod config;
+mod error;
+mod fact;
+mod page;
+mod report;
+mod survey;
+mod verdict;
+mod workspace;
+mod write;
+
+use crate::storage::Storage;
+
+pub use config::{BuildConfig, DuplicateConfig, Encoding, ImageConfig, ShardConfig, SourceConfig};
+pub use error::BuildError;
+pub use report::{Report, RuleCount};
+
+use workspace::Workspace;
+
+/// Result of this module.
+pub type Result<T, E = BuildError> = std::result::Result<T, E>;
+
+/// Where a build stands, for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many records were looked at.
+    Surveyed(u64),
+    /// So many of so many were judged.
+    Judged(u64, u64),
+    /// So many of so many were written or passed over.
+    Written(u64, u64),
+}
+
+/// Builds the corpus of `config` in `out`, with as many threads as the current rayon pool has.
+pub fn build(config: &BuildConfig, out: &Storage, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
+    config.validate()?;
+    let sources = config.open_sources()?;
+    let workspace = Workspace::open(out, config)?;
+    if let Some(report) = workspace.finished()? {
+        return Ok(report);
+    }
+    let records = survey::run(config, &sources, &workspace, progress)?;
+    let tally = verdict::run(config, &workspace, records, progress)?;
+    let shards = write::run(config, &sources, &workspace, records, progress)?;
+    report::finish(config, &sources, &workspace, &tally, shards)
+}

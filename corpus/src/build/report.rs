@@ -1,0 +1,200 @@
+//! What a build did: counts by rule, every dropped record, and a page for people.
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::Fact;
+use super::page::{Example, Histogram, page};
+use super::survey::CHUNK;
+use super::verdict::{self, Tally, Verdict, verdicts_name};
+use super::workspace::{REPORT, Workspace};
+use super::write::thumbnail_name;
+use super::{BuildConfig, BuildError, Result};
+use crate::record::Origin;
+use crate::rules::{Finding, Reason, Value};
+use crate::shard::{MANIFEST, Manifest, ShardInfo};
+use crate::source::Source;
+
+/// The page.
+const PAGE: &str = "report.html";
+
+/// Every dropped or trimmed record, one a line.
+const DROPPED: &str = "dropped.jsonl";
+
+/// Counts of a finished build: `report.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Records read.
+    pub records: u64,
+    /// Images written.
+    pub images: u64,
+    /// Captions written.
+    pub captions: u64,
+    /// Records whose captions joined an earlier record of the same image file.
+    pub joined: u64,
+    /// What each rule took, in the order of [`Reason::ALL`]; rules that took nothing are listed too.
+    pub rules: Vec<RuleCount>,
+    /// Shards written.
+    pub shards: usize,
+    /// Bytes of all shards.
+    pub bytes: u64,
+}
+
+/// What a rule took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// The rule.
+    pub reason: Reason,
+    /// What it says, for people.
+    pub description: String,
+    /// Records dropped as a whole.
+    pub records: u64,
+    /// Captions dropped or trimmed of records that stayed.
+    pub captions: u64,
+}
+
+/// A line of `dropped.jsonl`.
+#[derive(Debug, Serialize)]
+struct Dropped<'a> {
+    origin: &'a Origin,
+    key: &'a str,
+    /// The caption, where the rule is about one caption of a record that stayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
+    #[serde(flatten)]
+    finding: &'a Finding,
+}
+
+/// Writes report and manifest, the manifest last, and removes the workspace.
+pub(super) fn finish(
+    config: &BuildConfig,
+    sources: &[Source],
+    workspace: &Workspace,
+    tally: &Tally,
+    shards: Vec<ShardInfo>,
+) -> Result<Report> {
+    let records = workspace.read::<u64>("records.json")?.unwrap_or_default();
+    let (page_parts, dropped) = read_back(workspace, tally, records)?;
+    workspace.out.write(DROPPED, dropped)?;
+    let report = Report {
+        records,
+        images: shards.iter().map(|s| s.samples).sum(),
+        captions: shards.iter().map(|s| s.captions).sum(),
+        joined: tally.joined,
+        rules: Reason::ALL.map(|reason| count(reason, tally)).to_vec(),
+        shards: shards.len(),
+        bytes: shards.iter().map(|s| s.data.bytes).sum(),
+    };
+    let mut json = serde_json::to_vec_pretty(&report)?;
+    json.push(b'\n');
+    workspace.out.write(REPORT, json)?;
+    workspace.out.write(PAGE, page_parts.page(&report, tally))?;
+    if shards.is_empty() {
+        return Err(BuildError::Nothing { records, path: workspace.out.location().to_owned() });
+    }
+    let provenance = sources.iter().zip(&config.sources).map(|(source, config)| {
+        serde_json::json!({
+            "name": source.name(),
+            "path": config.path,
+            "kind": source.kind().name(),
+            "files": source.files().len(),
+        })
+    });
+    let manifest = Manifest::new(shards, workspace.config().clone(), provenance.collect());
+    workspace.out.write(MANIFEST, manifest.to_bytes()?)?;
+    workspace.clean()?;
+    Ok(report)
+}
+
+fn count(reason: Reason, tally: &Tally) -> RuleCount {
+    let of = |counts: &BTreeMap<Reason, u64>| counts.get(&reason).copied().unwrap_or_default();
+    RuleCount {
+        reason,
+        description: reason.description().to_owned(),
+        records: of(&tally.records),
+        captions: of(&tally.captions),
+    }
+}
+
+/// What the page shows.
+struct PageParts {
+    histograms: Vec<Histogram>,
+    examples: BTreeMap<u64, Example>,
+}
+
+impl PageParts {
+    fn page(&self, report: &Report, tally: &Tally) -> String {
+        let of = |numbers: &[u64]| numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>();
+        let dropped: Vec<_> = report
+            .rules
+            .iter()
+            .map(|rule| (rule.clone(), of(tally.examples.get(&rule.reason).map_or(&[], Vec::as_slice))))
+            .collect();
+        page(report, &self.histograms, &dropped, &of(&tally.kept_examples))
+    }
+}
+
+/// One pass over facts and verdicts: what the page shows, and the lines of `dropped.jsonl`.
+fn read_back(workspace: &Workspace, tally: &Tally, records: u64) -> Result<(PageParts, Vec<u8>)> {
+    let wanted: BTreeSet<u64> = tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect();
+    let mut sides = Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]);
+    let mut aspects = Histogram::new("Longer side / shorter side, in hundredths", "", &[100, 110, 150, 200, 300, 400]);
+    let mut words = Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]);
+    let mut examples = BTreeMap::new();
+    let mut lines = Vec::new();
+    for chunk in 0..records.div_ceil(CHUNK as u64) {
+        let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
+        let first = chunk * CHUNK as u64;
+        for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..) {
+            let kept = !matches!(verdict, Verdict::Drop(_));
+            if let Some(image) = &fact.image {
+                let (long, short) = (image.width.max(image.height), image.width.min(image.height).max(1));
+                sides.add(short, kept);
+                aspects.add((u64::from(long) * 100 / u64::from(short)).try_into().unwrap_or(u32::MAX), kept);
+            }
+            for &count in &fact.words {
+                words.add(count, kept);
+            }
+            if wanted.contains(&number) {
+                examples.insert(number, example(workspace, fact, verdict, number)?);
+            }
+            dropped_lines(fact, verdict, &mut lines)?;
+        }
+    }
+    Ok((PageParts { histograms: vec![sides, aspects, words], examples }, lines))
+}
+
+fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -> Result<Example> {
+    let note = match verdict {
+        Verdict::Drop(Finding { measured, threshold, .. }) => match (measured, threshold) {
+            (measured, Some(threshold)) => format!("{} (limit {})", shown(measured), shown(threshold)),
+            (measured, None) => shown(measured),
+        },
+        Verdict::Keep(_) | Verdict::Join => String::new(),
+    };
+    let thumbnail = workspace.read_bytes(&thumbnail_name(number))?;
+    Ok(Example { thumbnail, captions: fact.quoted.clone(), note, origin: fact.origin.to_string() })
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) => format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+fn dropped_lines(fact: &Fact, verdict: &Verdict, lines: &mut Vec<u8>) -> Result<()> {
+    let (origin, key) = (&fact.origin, fact.key.as_str());
+    let mut line = |dropped: &Dropped<'_>| -> Result<()> {
+        serde_json::to_writer(&mut *lines, dropped)?;
+        lines.push(b'\n');
+        Ok(())
+    };
+    match verdict {
+        Verdict::Drop(finding) => line(&Dropped { origin, key, caption: None, finding }),
+        Verdict::Keep(_) | Verdict::Join => fact.trimmed.iter().try_for_each(|trimmed| {
+            let caption = Some(trimmed.caption.as_str());
+            line(&Dropped { origin, key, caption, finding: &trimmed.finding })
+        }),
+    }
+}
