@@ -108,9 +108,14 @@ impl Languages {
         if classified_allowed && (self.english.is_empty() || english >= NOT_ENGLISH) {
             return None;
         }
-        let names = is_list(&text) || is_capitalised(&text);
+        // Of a list without sentences no detector knows the language: "box, concertina, music" is French to both.
+        if text.split_whitespace().count() < 2 * entries(&text).count() {
+            return None;
+        }
+        let names = is_capitalised(&text);
+        let accents = text.chars().any(|c| !c.is_ascii() && c.is_alphabetic());
         // Where the classifier can decide alone, the detector, fifty times slower, is not asked.
-        if !names && !classified_allowed && self.classified && english <= HARDLY_ENGLISH {
+        if accents && !names && !classified_allowed && self.classified && english <= HARDLY_ENGLISH {
             return Some(classified.code().to_owned());
         }
         let detected = whatlang::detect(&text)?.lang();
@@ -130,11 +135,6 @@ impl Languages {
         }
         (words, common / words.max(1) as f64)
     }
-}
-
-/// Words without a sentence, which detectors know less about: "box, concertina, music" is French to both.
-fn is_list(text: &str) -> bool {
-    text.split_whitespace().count() < 2 * entries(text).count()
 }
 
 /// A title or a row of names, "France - Pays de la Loire": so no word of four letters or more in lower case.

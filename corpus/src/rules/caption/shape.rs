@@ -80,7 +80,7 @@ pub(super) fn keyword_stuffing(rules: &CaptionRules, caption: &str) -> Option<Fi
     if tags >= rules.max_hash_tags {
         return number(tags as f64, rules.max_hash_tags as f64);
     }
-    let entries = entries(caption).count();
+    let entries = entries(caption).filter(has_letter).count();
     let words = caption.split_whitespace().count();
     if entries < SHARED_FROM || words >= WORDS_PER_KEYWORD * entries {
         return None;
