@@ -1,7 +1,14 @@
-//! The corpus of an image-text training run, without torch and without the network.
+//! The corpus of an image-text training run, without torch.
 //!
+//! * [`storage`]: folders of files, on this machine or in an object store;
+//! * [`source`] and [`record`]: image–text pairs as somebody published them, one after another;
+//! * [`fetch`]: image–text pairs that come from a package registry;
 //! * [`order`]: which sample is read at which position of the stream;
 //! * [`text`]: from the caption somebody wrote to the token ids the text encoder reads.
 
+pub mod fetch;
 pub mod order;
+pub mod record;
+pub mod source;
+pub mod storage;
 pub mod text;
