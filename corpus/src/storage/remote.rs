@@ -1,0 +1,118 @@
+//! An object store behind a blocking face: one small runtime for the whole process drives the requests.
+use std::future::Future;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, mpsc};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+use super::Entry;
+
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    store: Arc<dyn ObjectStore>,
+    base: Path,
+}
+
+/// Threads that drive requests. They wait for the network; whoever asked decodes on a thread of its own.
+const THREADS: usize = 2;
+
+type Result<T> = std::result::Result<T, object_store::Error>;
+
+impl Remote {
+    /// The store that `url` names, with the settings of the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+    pub(super) fn open(url: &Url) -> Result<Self> {
+        let settings = std::env::vars_os().filter_map(|(key, value)| {
+            let key = key.into_string().ok()?;
+            // Variables of other programs are none of the store's business.
+            let ours = ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| key.starts_with(prefix));
+            ours.then(|| Some((key.to_ascii_lowercase(), value.into_string().ok()?)))?
+        });
+        let (store, base) = object_store::parse_url_opts(url, settings)?;
+        Ok(Self { store: Arc::from(store), base })
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Bytes> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        wait(async move { store.get(&path).await?.bytes().await })
+    }
+
+    pub(super) fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        wait(async move { store.get_range(&path, range).await })
+    }
+
+    pub(super) fn size(&self, name: &str) -> Result<u64> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        wait(async move { Ok(store.head(&path).await?.size) })
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        wait(async move { store.put(&path, PutPayload::from_bytes(bytes)).await.map(drop) })
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<()> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        wait(async move {
+            // Some stores answer "done" to the deletion of what never was; a storage always says it was missing.
+            store.head(&path).await?;
+            store.delete(&path).await
+        })
+    }
+
+    /// What lies directly in `folder`.
+    pub(super) fn entries(&self, folder: &str) -> Result<Vec<Entry>> {
+        let (store, path) = (self.store.clone(), self.path(folder)?);
+        let found = wait(async move { store.list_with_delimiter(Some(&path)).await })?;
+        let entry = |path: &Path, is_folder| {
+            let name = self.name(path)?;
+            Some(Entry { name, is_folder, is_link: false })
+        };
+        let folders = found.common_prefixes.iter().filter_map(|path| entry(path, true));
+        let files = found.objects.iter().filter_map(|object| entry(&object.location, false));
+        Ok(folders.chain(files).collect())
+    }
+
+    /// The names of all files below `folder`.
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let (store, path) = (self.store.clone(), self.path(folder)?);
+        let found: Vec<Path> =
+            wait(
+                async move { store.list(Some(&path)).map_ok(|object| object.location).try_collect().await },
+            )?;
+        Ok(found.iter().filter_map(|path| self.name(path)).collect())
+    }
+
+    fn path(&self, name: &str) -> Result<Path> {
+        let base = self.base.as_ref();
+        Ok(Path::parse(super::name::join(base, name))?)
+    }
+
+    fn name(&self, path: &Path) -> Option<String> {
+        let below = path.as_ref().strip_prefix(self.base.as_ref())?;
+        Some(below.trim_start_matches('/').to_owned())
+    }
+}
+
+/// Runs `task` to its end on the runtime and waits for it, from any thread, one of another runtime included.
+fn wait<T: Send + 'static>(task: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(THREADS).thread_name("albef-storage").enable_all();
+        builder.build().map_err(|error| error.to_string())
+    });
+    let failed = |reason: &str| object_store::Error::Generic { store: "runtime", source: reason.into() };
+    let runtime = runtime.as_ref().map_err(|reason| failed(reason))?;
+    let (send, receive) = mpsc::sync_channel(1);
+    runtime.spawn(async move {
+        // Nobody waits any more only if the waiting thread died.
+        let _ = send.send(task.await);
+    });
+    receive.recv().unwrap_or_else(|_| Err(failed("the request was dropped")))
+}
