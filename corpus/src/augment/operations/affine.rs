@@ -165,9 +165,16 @@ impl Image<'_> {
         // Both coordinates grow or fall along the row, so the columns with four pixels inside are one stretch.
         let begin = columns.iter().position(inside).unwrap_or(columns.len());
         let end = columns.iter().rposition(inside).map_or(begin, |last| last + 1);
-        for (at, (column, out)) in columns.iter().zip(out).enumerate() {
-            let (x, y) = (coordinate(row[0], column[0]), coordinate(row[1], column[1]));
-            *out = if (begin..end).contains(&at) { self.inner(x, y) } else { self.edge(x, y) };
+        let at = |column: &[i32; 2]| (coordinate(row[0], column[0]), coordinate(row[1], column[1]));
+        for (column, out) in columns[begin..end].iter().zip(&mut out[begin..end]) {
+            let (x, y) = at(column);
+            *out = self.inner(x, y);
+        }
+        for outside in [0..begin, end..columns.len()] {
+            for (column, out) in columns[outside.clone()].iter().zip(&mut out[outside]) {
+                let (x, y) = at(column);
+                *out = self.edge(x, y);
+            }
         }
     }
 
