@@ -7,8 +7,10 @@
 //! * [`build`]: from sources to shards;
 //! * [`shard`]: the corpus on disk;
 //! * [`order`]: which sample is read at which position of the stream;
+//! * [`augment`]: what training does to an image;
 //! * [`text`]: from the caption somebody wrote to the token ids the text encoder reads.
 
+pub mod augment;
 pub mod build;
 pub mod dedup;
 pub mod fetch;
