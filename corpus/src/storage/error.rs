@@ -136,13 +136,18 @@ impl StorageError {
 
     pub(super) fn from_store(action: &'static str, path: String, error: &object_store::Error) -> Self {
         use object_store::Error as E;
+        let reason = one_line(&error.to_string());
         let transient = match error {
             E::NotFound { .. } => return Self::Missing { path },
-            // After its own retries the store reports whatever the network did as `Generic`.
-            E::Generic { .. } | E::JoinError { .. } => true,
+            // After its own retries the store reports as `Generic` what the network did, and also the statuses it has no
+            // error for; of those, a refusal (4xx) stays one unless it says "too late" or "too many".
+            E::Generic { .. } => {
+                let status = reason.split_once("status code: ").map_or("", |(_, status)| status);
+                !status.starts_with('4') || status.starts_with("408") || status.starts_with("429")
+            }
             _ => false,
         };
-        Self::Failed { action, path, reason: one_line(&error.to_string()), transient }
+        Self::Failed { action, path, reason, transient }
     }
 }
 

@@ -222,6 +222,15 @@ fn the_errors_of_a_store_say_whether_to_try_again() {
     let error = StorageError::from_store("read", "s3://b/x".into(), &generic);
     assert!(error.is_transient() && !error.blames_the_file());
     assert_eq!(error.to_string().lines().count(), 1);
+    for (status, transient) in [("400 Bad Request", false), ("429 Too Many", true), ("503 Slow Down", true)] {
+        let source = format!("Server returned non-2xx status code: {status}").into();
+        let error = object_store::Error::Generic { store: "S3", source };
+        assert_eq!(
+            StorageError::from_store("read", String::new(), &error).is_transient(),
+            transient,
+            "{status}"
+        );
+    }
     let denied = object_store::Error::PermissionDenied { path: "x".into(), source: "no".into() };
     let error = StorageError::from_store("read", "s3://b/x".into(), &denied);
     assert!(!error.is_transient() && !error.blames_the_file());
