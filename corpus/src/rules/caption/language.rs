@@ -7,8 +7,10 @@
 //!
 //! Measured on texts that exist in many languages: wrong about none of 4,000 sentences of GIMP's manual, one of its 746
 //! captions, none of 1,091 names of emoji in Unicode's CLDR, one of Tux Paint's 150 captions and 6 of 1,031 lists of key
-//! words without their commas; found 98.3 % of 3,812 captions of Tux Paint in 32 other languages. A list of key words and
-//! a title in capitals are hardly ever taken for foreign, even when they are.
+//! words without their commas. Of Tux Paint's captions of six words and more it found 98.3 % in 36 widely written languages
+//! (3,812 captions) and 93.0 % in all its languages (6,432): without accents and small words of the list, 84 % of Afrikaans,
+//! 61 % of Irish, 44 % of Basque and 17 % of Acholi. The word lists were made with these texts at hand, so other texts will
+//! do somewhat worse. A list of key words and a title in capitals are hardly ever taken for foreign, even when they are.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
