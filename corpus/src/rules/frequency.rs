@@ -14,8 +14,8 @@
 //! two of a billion captions collide with probability 0.03, and then only when both are common does it matter.
 //!
 //! Memory: a caption of one image (nearly all are) costs 17 bytes in a table that is between 44 and 88 % full, 20 to 39
-//! bytes; one of several images further 33 bytes in a second table and 8 for each image up to the threshold, after which
-//! the list of its images is not extended.
+//! bytes; one of several images moves to a table of 33 bytes, and has a list of its images of up to 16 bytes each, which
+//! ends at one image over the threshold.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -20,7 +20,7 @@ pub struct CaptionRules {
     /// (arXiv:2102.05918) took 3: the value for alt texts of photographs.
     pub min_words: usize,
     /// `caption_too_long` above this many characters. Default 1,000, generous for `max_words` words. A text of more
-    /// than four times as many bytes is refused before anything reads it.
+    /// than four times as many bytes is refused before anything reads it; with the rule switched off, of 4 MiB.
     pub max_characters: usize,
     /// `caption_too_long` above this many words. Default 100: training reads the first 30 words, a caption of a careful
     /// annotator has fewer than 60, and beyond 100 it is the page and not the picture that is described. ALIGN took 20,

@@ -20,6 +20,9 @@ use attribution::Attributions;
 use language::Languages;
 use pattern::Patterns;
 
+/// Characters of a caption that no configuration allows.
+const UNLIMITED: usize = 1 << 20;
+
 /// What becomes of a caption.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
@@ -68,34 +71,29 @@ impl CaptionJudge {
             return Judgement::Drop(finding);
         }
         let mut findings = Vec::new();
-        let (caption, changed) = {
-            let visible = self.without_controls(caption, &mut findings);
-            let kept = self.without_attribution(&visible, &mut findings);
-            if !findings.is_empty() {
-                (Cow::Owned(kept.to_owned()), true)
-            } else {
-                (Cow::Borrowed(caption), false)
-            }
-        };
-        match self.objection(caption.trim(), &findings) {
+        let visible = self.without_controls(caption, &mut findings);
+        let kept = self.without_attribution(&visible, &mut findings);
+        match self.objection(kept.trim(), &findings) {
             Some(finding) => Judgement::Drop(finding),
-            None if changed => Judgement::Trim { caption: caption.into_owned(), findings },
-            None => Judgement::Keep,
+            None if findings.is_empty() => Judgement::Keep,
+            None => Judgement::Trim { caption: kept.to_owned(), findings },
         }
     }
 
-    /// Bounds the work of everything else, so its first half holds even when the rule is switched off.
+    /// Bounds the work of everything else, therefore a rule that is switched off still has a limit.
     fn too_long(&self, caption: &str) -> Option<Finding> {
         let number = |measured, threshold| {
             Some(Finding::number(Reason::CaptionTooLong, measured as f64, threshold as f64))
         };
         let CaptionRules { max_characters, max_words, .. } = self.rules;
-        if !self.rules.has(Reason::CaptionTooLong) {
-            return None;
-        }
+        let enabled = self.rules.has(Reason::CaptionTooLong);
         // No count: the text may be gigabytes. Its characters are at least a quarter of its bytes.
-        if caption.len() / 4 > max_characters {
-            return number(caption.len() / 4, max_characters);
+        let limit = if enabled { max_characters } else { UNLIMITED };
+        if caption.len() / 4 > limit {
+            return number(caption.len() / 4, limit);
+        }
+        if !enabled {
+            return None;
         }
         let characters = caption.chars().count();
         if characters > max_characters {
@@ -134,10 +132,11 @@ impl CaptionJudge {
     }
 
     fn objection(&self, caption: &str, trimmed: &[Finding]) -> Option<Finding> {
-        if caption.is_empty() && self.rules.has(Reason::CaptionEmpty) {
+        if caption.is_empty() {
             // A caption that is only "Photo by Jane Doe" is named in the report.
             let measured = trimmed.last().map_or(Value::Number(0.0), |finding| finding.measured.clone());
-            return Some(Finding { reason: Reason::CaptionEmpty, measured, threshold: None });
+            let finding = Finding { reason: Reason::CaptionEmpty, measured, threshold: None };
+            return self.rules.has(Reason::CaptionEmpty).then_some(finding);
         }
         let rules: [(Reason, &dyn Fn() -> Option<Finding>); 9] = [
             (Reason::CaptionMarkup, &|| self.patterns.markup(caption)),
