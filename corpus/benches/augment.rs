@@ -37,7 +37,7 @@ const OPERATIONS: [(&str, Operation); 9] = [
     ("Rotate", Operation::Rotate(21.0)),
 ];
 
-/// Includes copying the image in, about 5 µs.
+/// Includes copying the image in.
 #[divan::bench(args = OPERATIONS.map(|(name, _)| name))]
 fn operation(bencher: Bencher<'_, '_>, name: &str) {
     let (_, operation) = OPERATIONS.into_iter().find(|(other, _)| *other == name).unwrap();

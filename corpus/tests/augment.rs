@@ -58,6 +58,17 @@ fn every_operation_gives_the_published_bytes() {
     assert_eq!(seen.len(), 14, "the fixture is cut short: {seen:?}");
 }
 
+/// White on black: the smoothed middle is 98, and 98 + 1.36 · (255 − 98) = 311 keeps its low eight bits.
+#[test]
+fn sharpness_wraps_around_as_published_and_leaves_the_border() {
+    let mut pixels = vec![0_u8; 27];
+    pixels[12..15].fill(255);
+    let mut canvas = on_canvas(&(3, 3, pixels.clone()));
+    canvas.operate(Operation::Sharpness(1.36));
+    pixels[12..15].fill(55);
+    assert_eq!(canvas.pixels(), pixels);
+}
+
 /// The levels behind the published recipe, N = 2 and M = 7.
 #[test]
 fn level_seven_gives_the_published_arguments() {

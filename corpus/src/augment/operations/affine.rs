@@ -182,8 +182,11 @@ impl Image<'_> {
     #[inline]
     fn inner(&self, x: Coordinate, y: Coordinate) -> [u8; 3] {
         let at = y.whole as usize * self.width + x.whole as usize;
-        let pair = |at: usize| self.pixels.get(at..at + 2).map_or([FILLED; 2], |pair| [pair[0], pair[1]]);
-        blend(pair(at), pair(at + self.width), x.fraction, y.fraction)
+        let pair = |at: usize| self.pixels.get(at..).and_then(<[u64]>::first_chunk::<2>);
+        match (pair(at), pair(at + self.width)) {
+            (Some(&top), Some(&bottom)) => blend(top, bottom, x.fraction, y.fraction),
+            _ => [FILL; 3],
+        }
     }
 
     /// Four pixels of which some may be outside.
