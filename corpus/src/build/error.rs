@@ -9,6 +9,14 @@ use crate::storage::StorageError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The build file is not what it should be.
+    #[error("line {line}: {problem}")]
+    File {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
     /// A value of the configuration is impossible.
     #[error("configuration: {field} = {value}: {problem}")]
     Config {
@@ -44,7 +52,9 @@ pub enum BuildError {
         path: String,
     },
     /// The sources changed between two passes.
-    #[error("record {number} is not the one that was surveyed: a source changed; delete {path:?} and start again")]
+    #[error(
+        "record {number} is not the one that was surveyed: a source changed; delete {path:?} and start again"
+    )]
     Changed {
         /// Number of the record.
         number: u64,
@@ -60,7 +70,9 @@ pub enum BuildError {
         problem: String,
     },
     /// Nothing is left to write.
-    #[error("no record is left of {records}: see dropped.jsonl and report.json in {path:?} for the rules that took them")]
+    #[error(
+        "no record is left of {records}: see dropped.jsonl and report.json in {path:?} for the rules that took them"
+    )]
     Nothing {
         /// Records read.
         records: u64,

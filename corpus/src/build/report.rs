@@ -124,7 +124,9 @@ struct PageParts {
 
 impl PageParts {
     fn page(&self, report: &Report, tally: &Tally) -> String {
-        let of = |numbers: &[u64]| numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>();
+        let of = |numbers: &[u64]| {
+            numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>()
+        };
         let dropped: Vec<_> = report
             .rules
             .iter()
@@ -136,16 +138,19 @@ impl PageParts {
 
 /// One pass over facts and verdicts: what the page shows, and the lines of `dropped.jsonl`.
 fn read_back(workspace: &Workspace, tally: &Tally, records: u64) -> Result<(PageParts, Vec<u8>)> {
-    let wanted: BTreeSet<u64> = tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect();
+    let wanted: BTreeSet<u64> =
+        tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect();
     let mut sides = Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]);
-    let mut aspects = Histogram::new("Longer side / shorter side, in hundredths", "", &[100, 110, 150, 200, 300, 400]);
+    let mut aspects =
+        Histogram::new("Longer side / shorter side, in hundredths", "", &[100, 110, 150, 200, 300, 400]);
     let mut words = Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]);
     let mut examples = BTreeMap::new();
     let mut lines = Vec::new();
     for chunk in 0..records.div_ceil(CHUNK as u64) {
         let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
         let first = chunk * CHUNK as u64;
-        for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..) {
+        for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..)
+        {
             let kept = !matches!(verdict, Verdict::Drop(_));
             if let Some(image) = &fact.image {
                 let (long, short) = (image.width.max(image.height), image.width.min(image.height).max(1));
@@ -178,7 +183,9 @@ fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Number(number) => format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        Value::Number(number) => {
+            format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         Value::Text(text) => text.clone(),
     }
 }

@@ -95,7 +95,8 @@ impl Surveyor {
         let record = match record {
             Ok(record) => record,
             Err(bad) => {
-                if let (true, crate::record::Problem::Storage(error)) = (bad.is_fault(), &bad.problem) {
+                if let (true, crate::record::Problem::Storage(error)) = (bad.is_fault(), bad.problem.as_ref())
+                {
                     return Err(error.clone().into());
                 }
                 let finding = Finding::text(Reason::RecordInvalid, &bad.problem.to_string());
@@ -209,11 +210,12 @@ pub(super) fn load(
 }
 
 fn unreadable(error: &image::ImageError, limits: &Limits) -> Finding {
-    match error.pixels() {
-        Some(pixels) => {
-            Finding::number(Reason::ImageTooManyPixels, pixels as f64, limits.max_pixels as f64)
+    match error {
+        image::ImageError::TooManyPixels { width, height, .. } => {
+            let pixels = f64::from(*width) * f64::from(*height);
+            Finding::number(Reason::ImageTooManyPixels, pixels, limits.max_pixels as f64)
         }
-        None => Finding::text(Reason::ImageUnreadable, &error.to_string()),
+        _ => Finding::text(Reason::ImageUnreadable, &error.to_string()),
     }
 }
 

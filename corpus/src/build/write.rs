@@ -11,7 +11,9 @@ use super::workspace::Workspace;
 use super::{BuildConfig, BuildError, Encoding, Progress, Result};
 use crate::image::{self, Format, Limits, Resizer, Rgb};
 use crate::record::{BadRecord, Record};
-use crate::shard::{Content, FileInfo, ImageFormat, Metadata, Packer, Sample, ShardInfo, index_name, shard_name};
+use crate::shard::{
+    Content, FileInfo, ImageFormat, Metadata, Packer, Sample, ShardInfo, index_name, shard_name,
+};
 use crate::source::Source;
 use crate::source::svg::Renderer;
 
@@ -66,7 +68,8 @@ pub(super) fn run(
                 if number < next {
                     return Ok(None);
                 }
-                let (Ok(record), Some(image), Verdict::Keep(captions)) = (record, &fact.image, verdict) else {
+                let (Ok(record), Some(image), Verdict::Keep(captions)) = (record, &fact.image, verdict)
+                else {
                     return Ok(None);
                 };
                 writer.sample(&Kept { record, image, captions }, number, resizer).map(Some)

@@ -1,5 +1,6 @@
 //! A difference hash with colours: what stays of a picture when it is resized or re-encoded.
 use fast_image_resize::FilterType;
+use serde::{Deserialize, Serialize};
 
 use crate::image::{CropBox, ImageError, Resizer, Rgb};
 
@@ -8,7 +9,7 @@ use crate::image::{CropBox, ImageError, Resizer, Rgb};
 /// The hash is the difference hash (dHash, N. Krawetz, "Kind of Like That", 2013): the picture shrunk to 9 × 8 in grey,
 /// a bit for each pixel that is brighter than its right neighbour. It knows nothing of colour, so the means of the four
 /// quarters are kept beside it: icons differ in colour alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// 64 comparisons, row by row from the highest bit.
     pub hash: u64,

@@ -48,7 +48,9 @@ pub enum ReadError {
         source: IndexError,
     },
     /// A file is not the one that the manifest describes.
-    #[error("{path:?} is not the file of this corpus: its length or hash differs; copy it again or build the corpus again")]
+    #[error(
+        "{path:?} is not the file of this corpus: its length or hash differs; copy it again or build the corpus again"
+    )]
     Foreign {
         /// The file.
         path: String,
@@ -133,7 +135,8 @@ impl Corpus {
             if !info.index.fits(&bytes) {
                 return Err(ReadError::Foreign { path: path() });
             }
-            let index = Index::from_bytes(&bytes).map_err(|source| ReadError::Index { path: path(), source })?;
+            let index =
+                Index::from_bytes(&bytes).map_err(|source| ReadError::Index { path: path(), source })?;
             if index.entries.len() as u64 != info.samples {
                 return Err(ReadError::Foreign { path: path() });
             }
