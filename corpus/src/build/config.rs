@@ -170,7 +170,7 @@ impl BuildConfig {
         if max_pixels == 0 {
             return refuse("image.max_pixels", "0".into(), "must be at least 1");
         }
-        if !(max_aspect >= 1.0) {
+        if max_aspect < 1.0 || max_aspect.is_nan() {
             return refuse("image.max_aspect", max_aspect.to_string(), "must be at least 1");
         }
         if !(0.0..=1.0).contains(&max_blank) {

@@ -74,7 +74,7 @@ impl Clone for Surveyor {
         Self {
             config: self.config.clone(),
             judge: self.judge.clone(),
-            renderer: self.renderer.clone(),
+            renderer: self.renderer,
             resizer: Resizer::new(),
         }
     }

@@ -123,6 +123,14 @@ fn store(workspace: &Workspace, shard: usize, packer: Packer, next: u64) -> Resu
     Ok(info)
 }
 
+/// An image as a shard has it.
+struct Stored {
+    encoded: Vec<u8>,
+    format: ImageFormat,
+    width: u32,
+    height: u32,
+}
+
 struct Writer<'a> {
     config: &'a BuildConfig,
     workspace: &'a Workspace,
@@ -187,11 +195,12 @@ impl<'a> Writer<'a> {
             .map_err(|_| BuildError::Changed { number, path: self.workspace.path() })?;
         let stored =
             self.stored(&bytes, resizer).map_err(|source| BuildError::Image { origin: origin(), source })?;
-        let (encoded, format, (width, height)) = stored.unwrap_or((
-            bytes.to_vec(),
-            Format::of(&bytes).and_then(storable).unwrap_or(ImageFormat::Png),
-            (image.width, image.height),
-        ));
+        let Stored { encoded, format, width, height } = stored.unwrap_or_else(|| Stored {
+            encoded: bytes.to_vec(),
+            format: Format::of(&bytes).and_then(storable).unwrap_or(ImageFormat::Png),
+            width: image.width,
+            height: image.height,
+        });
         let mut captions = kept.captions.clone();
         captions.extend(self.joined.get(&number).map(|j| j.captions.clone()).unwrap_or_default());
         Ok(Sample {
@@ -210,11 +219,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The image as it is stored, with its size; none if its bytes stay as they are.
-    fn stored(
-        &self,
-        bytes: &[u8],
-        resizer: &mut Resizer,
-    ) -> Result<Option<(Vec<u8>, ImageFormat, (u32, u32))>, image::ImageError> {
+    fn stored(&self, bytes: &[u8], resizer: &mut Resizer) -> Result<Option<Stored>, image::ImageError> {
         let rules = &self.config.image;
         let probe = image::probe(bytes, &self.limits)?;
         let shrinks = rules.max_side.is_some_and(|side| probe.width.max(probe.height) > side);
@@ -235,8 +240,8 @@ impl<'a> Writer<'a> {
             (Encoding::Webp, _) => (image::Encoding::WebP, ImageFormat::Webp),
             (Encoding::Png | Encoding::Keep, _) => (image::Encoding::Png, ImageFormat::Png),
         };
-        let size = (pixels.width(), pixels.height());
-        Ok(Some((image::encode(&pixels, encoding)?, format, size)))
+        let (width, height) = (pixels.width(), pixels.height());
+        Ok(Some(Stored { encoded: image::encode(&pixels, encoding)?, format, width, height }))
     }
 }
 
