@@ -5,7 +5,7 @@
 //! * [`mod@bench`] — images per second, memory, and the share of each part of a step;
 //! * [`caption`] — what the model sees of a text;
 //! * [`weights`] — initial weights from pre-trained encoders, and checking a file;
-//! * [`line`] — errors as one line;
+//! * [`mod@line`] — errors as one line;
 //! * [`device`] — naming and opening the device to compute on.
 pub mod bench;
 pub mod caption;
