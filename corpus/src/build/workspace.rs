@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::{BuildConfig, BuildError, Report, Result};
 use crate::shard::MANIFEST;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// Everything in it is deleted when the build is finished.
 const FOLDER: &str = ".build";
@@ -111,7 +111,12 @@ impl Workspace {
 
     /// Deletes the folder.
     pub(super) fn clean(&self) -> Result<()> {
-        for name in self.out.list(FOLDER)? {
+        let names = match self.out.list(FOLDER) {
+            Ok(names) => names,
+            Err(StorageError::Missing { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for name in names {
             self.out.delete(&name)?;
         }
         Ok(())

@@ -66,7 +66,13 @@ impl Local {
     }
 
     pub(super) fn delete(&self, name: &str) -> Result<()> {
-        self.dir.remove_file(name)
+        self.dir.remove_file(name)?;
+        // A folder that became empty goes too, as it does in an object store. One that is not empty refuses to go.
+        let mut folder = name::split(name).0;
+        while !folder.is_empty() && self.dir.remove_dir(folder).is_ok() {
+            folder = name::split(folder).0;
+        }
+        Ok(())
     }
 
     /// What lies directly in `folder`, in no order.

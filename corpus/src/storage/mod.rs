@@ -238,7 +238,8 @@ impl Storage {
         }
     }
 
-    /// Removes the file `name`; one that is not there is [`StorageError::Missing`].
+    /// Removes the file `name`, and folders that become empty by it; a file that is not there is
+    /// [`StorageError::Missing`].
     pub fn delete(&self, name: &str) -> Result<(), StorageError> {
         let name = self.name(name)?;
         match &self.backend {
