@@ -2,6 +2,7 @@
 mod build;
 mod inspect;
 mod line;
+mod vocabulary;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -56,6 +57,21 @@ enum CorpusCommand {
         /// Folder or URL of the corpus.
         corpus: String,
     },
+    /// Learn a WordPiece vocabulary from the captions of corpora.
+    Vocabulary {
+        /// Folders or URLs of corpora.
+        #[arg(required = true)]
+        corpora: Vec<String>,
+        /// Tokens at most, the special ones included.
+        #[arg(long, default_value_t = 30_522)]
+        size: usize,
+        /// Pieces are joined that stand side by side at least so many times.
+        #[arg(long, default_value_t = 2)]
+        min_frequency: u64,
+        /// The file to write: one token a line.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Get drawings with names from a package registry, through npm.
     Fetch {
         /// What to get: emoji (ten sets, 36 MB).
@@ -105,6 +121,9 @@ fn run(Command::Corpus(command): Command) -> anyhow::Result<()> {
             write!(out, "{}", inspect::run(&corpus, shard, sample)?).context(OUTPUT)
         }
         CorpusCommand::Verify { corpus } => writeln!(out, "{}", inspect::verify(&corpus)?).context(OUTPUT),
+        CorpusCommand::Vocabulary { corpora, size, min_frequency, out: file } => {
+            writeln!(out, "{}", vocabulary::run(&corpora, size, min_frequency, &file)?).context(OUTPUT)
+        }
         CorpusCommand::Fetch { what: _, dir } => {
             fetch::packages(&dir, fetch::EMOJI, |package, outcome| {
                 eprintln!("{}: {outcome:?}", package.name);

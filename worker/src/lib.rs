@@ -1,6 +1,10 @@
 //! The training worker as a library: what the binary `albef-worker` does.
 //!
 //! * [`config`] — the configuration file, and the configurations that ship with the program;
+//! * [`loader`] — from shards to micro-batches, ahead of need;
+//! * [`train`] — the training loop, its folder, its metrics;
+//! * [`evaluate`] — retrieval on a corpus that is not trained on;
+//! * [`mod@normalise`] — from pixels to what the image encoder reads;
 //! * [`parity`] — golden numbers of the published implementation against this one;
 //! * [`mod@bench`] — images per second, memory, and the share of each part of a step;
 //! * [`caption`] — what the model sees of a text;
@@ -11,6 +15,10 @@ pub mod bench;
 pub mod caption;
 pub mod config;
 pub mod device;
+pub mod evaluate;
 pub mod line;
+pub mod loader;
+pub mod normalise;
 pub mod parity;
+pub mod train;
 pub mod weights;

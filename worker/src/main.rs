@@ -2,10 +2,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use albef_model::Precision;
 use albef_worker::device::DeviceName;
-use albef_worker::{bench, caption, line, parity, weights};
+use albef_worker::{bench, caption, line, parity, train, weights};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -50,6 +52,26 @@ enum Command {
         /// Measured steps, after two to warm up.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
         steps: u16,
+    },
+    /// Train a job on this machine alone. Run again, it goes on where it stopped.
+    Train {
+        /// Name of a shipped configuration or path of a file.
+        config: String,
+        /// Folder of the run: configuration, metrics, state, model.
+        #[arg(long)]
+        out: PathBuf,
+        /// KEY=VALUE, instead of the configuration's, as often as wanted: --set schedule.steps=1000.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        replaced: Vec<String>,
+        /// Throw away a run that is in the folder.
+        #[arg(long)]
+        fresh: bool,
+        /// cpu, cuda or cuda:N.
+        #[arg(long, default_value = "cpu")]
+        device: DeviceName,
+        /// Threads of the CPU for arithmetic.
+        #[arg(long, default_value_t = most_threads(), value_parser = threads)]
+        threads: u16,
     },
     /// Show what the model sees of texts: one JSON string a line on standard input.
     Caption {
@@ -97,6 +119,9 @@ const REFUSED: u8 = 2;
 
 /// Where every result goes.
 const OUTPUT: &str = "cannot write to standard output";
+
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// What a shell reports of a program that SIGPIPE ended.
 const CLOSED_OUTPUT: u8 = 141;
@@ -155,6 +180,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let figures = bench::run(&options, device.open()?)?;
             writeln!(out, "{}", serde_json::to_string(&figures)?).context(OUTPUT)?;
         }
+        Command::Train { config, out, replaced, fresh, device, threads } => {
+            let options = train::Options { config, replaced, out, fresh };
+            return train(&options, device, threads);
+        }
         Command::Caption { vocab } => caption::run(&vocab, std::io::stdin().lock(), out)?,
         Command::Weights(WeightsCommand::Init { config, bert, vit, seed, out: file }) => {
             for line in weights::init(&config, seed, bert.as_deref(), vit.as_deref(), &file)? {
@@ -166,4 +195,26 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Trains until the end, or until the first Ctrl-C or SIGTERM; the second ends the program at once.
+fn train(options: &train::Options, device: DeviceName, threads: u16) -> anyhow::Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("albef-worker: stopping after this step; once more to stop at once");
+    })
+    .context("signals cannot be handled")?;
+    let device = device.open()?;
+    tch::set_num_threads(threads.into());
+    match train::run(options, device, &stop)? {
+        train::Ending::Finished => Ok(ExitCode::SUCCESS),
+        train::Ending::Stopped(step) => {
+            eprintln!("albef-worker: stopped and saved after step {step}; the same command goes on");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
 }

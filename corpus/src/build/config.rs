@@ -1,10 +1,10 @@
 //! What a build reads, which rules it applies, and what it writes.
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Result};
+use super::{BuildError, Result, SplitConfig};
 use crate::dedup::Nearness;
 use crate::rules::CaptionRules;
-use crate::source::Source;
+use crate::source::{Options, Source};
 
 /// A build file: TOML, unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub struct BuildConfig {
     /// Rules that compare records.
     #[serde(default)]
     pub duplicates: DuplicateConfig,
+    /// Which part of a split is built; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
+    /// What an evaluation set needs besides; a training corpus has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<GalleryConfig>,
     /// Shards.
     #[serde(default)]
     pub shards: ShardConfig,
@@ -39,6 +45,9 @@ pub struct SourceConfig {
     /// Kind of the source; found out from the path if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Iconify: whether icons that repeat another one in a given skin tone are read too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skin_tones: bool,
 }
 
 /// Rules for images, and how they are stored.
@@ -97,6 +106,23 @@ pub struct DuplicateConfig {
     pub exclude: Vec<String>,
 }
 
+/// The table `[gallery]`: pairs that are told apart by their captions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GalleryConfig {
+    /// Of every record the first so many captions are kept.
+    pub captions: usize,
+    /// Drop a record that has a caption of an earlier one, upper and lower case being the same.
+    pub unique: bool,
+}
+
+impl Default for GalleryConfig {
+    /// One image to one caption.
+    fn default() -> Self {
+        Self { captions: 1, unique: true }
+    }
+}
+
 /// Shards.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,10 +163,12 @@ impl BuildConfig {
     /// A configuration of defaults for one source.
     pub fn of(path: &str) -> Self {
         Self {
-            sources: vec![SourceConfig { name: None, path: path.to_owned(), kind: None }],
+            sources: vec![SourceConfig { name: None, path: path.to_owned(), kind: None, skin_tones: false }],
             image: ImageConfig::default(),
             caption: CaptionRules::default(),
             duplicates: DuplicateConfig::default(),
+            split: None,
+            gallery: None,
             shards: ShardConfig::default(),
         }
     }
@@ -199,6 +227,10 @@ impl BuildConfig {
                 "must lie between 1 and 4000",
             );
         }
+        if self.gallery.is_some_and(|gallery| gallery.captions == 0) {
+            return refuse("gallery.captions", "0".into(), "must be at least 1");
+        }
+        self.split.as_ref().map_or(Ok(()), SplitConfig::validate)?;
         Ok(self.caption.validate()?)
     }
 
@@ -206,11 +238,12 @@ impl BuildConfig {
     pub(super) fn open_sources(&self) -> Result<Vec<Source>> {
         self.sources
             .iter()
-            .map(|SourceConfig { name, path, kind }| {
+            .map(|SourceConfig { name, path, kind, skin_tones }| {
                 let source = match kind {
                     Some(kind) => Source::open(path, kind.parse()?)?,
                     None => Source::detect(path)?,
                 };
+                let source = source.with_options(Options { skin_tones: *skin_tones, ..Options::default() });
                 Ok(match name {
                     Some(name) => source.with_name(name),
                     None => source,

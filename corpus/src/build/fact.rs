@@ -1,6 +1,7 @@
 //! What the survey finds out about one record.
 use serde::{Deserialize, Serialize};
 
+use super::split::Member;
 use crate::dedup::Fingerprint;
 use crate::record::Origin;
 use crate::rules::Finding;
@@ -26,6 +27,9 @@ pub(super) struct Fact {
     /// The image, if it is one that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<ImageFact>,
+    /// What it shows and in which style, where the corpus is split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) member: Option<Member>,
     /// Why the whole record is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dropped: Option<Finding>,

@@ -16,6 +16,7 @@ mod error;
 mod fact;
 mod page;
 mod report;
+mod split;
 mod survey;
 mod verdict;
 mod workspace;
@@ -23,9 +24,12 @@ mod write;
 
 use crate::storage::Storage;
 
-pub use config::{BuildConfig, DuplicateConfig, Encoding, ImageConfig, ShardConfig, SourceConfig};
+pub use config::{
+    BuildConfig, DuplicateConfig, Encoding, GalleryConfig, ImageConfig, ShardConfig, SourceConfig,
+};
 pub use error::BuildError;
 pub use report::{Report, RuleCount};
+pub use split::{Part, SplitConfig};
 
 use workspace::Workspace;
 

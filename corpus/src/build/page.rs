@@ -99,6 +99,9 @@ pub(super) fn page(
                     b { (report.captions) } " captions were kept (" (share(report.images)) "), in "
                     (report.shards) " shards of " (report.bytes / 1_000_000) " MB together. "
                     (report.joined) " records joined an earlier one of the same image."
+                    @if report.elsewhere > 0 {
+                        " " (report.elsewhere) " records belong to the other part of the split and count nowhere else."
+                    }
                 }
                 h2 { "What each rule took" }
                 table {

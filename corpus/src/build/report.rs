@@ -32,6 +32,9 @@ pub struct Report {
     pub captions: u64,
     /// Records whose captions joined an earlier record of the same image file.
     pub joined: u64,
+    /// Records that belong to the other part of a split.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub elsewhere: u64,
     /// What each rule took, in the order of [`Reason::ALL`]; rules that took nothing are listed too.
     pub rules: Vec<RuleCount>,
     /// Shards written.
@@ -81,6 +84,7 @@ pub(super) fn finish(
         images: shards.iter().map(|s| s.samples).sum(),
         captions: shards.iter().map(|s| s.captions).sum(),
         joined: tally.joined,
+        elsewhere: tally.elsewhere,
         rules: Reason::ALL.map(|reason| count(reason, tally)).to_vec(),
         shards: shards.len(),
         bytes: shards.iter().map(|s| s.data.bytes).sum(),
@@ -104,6 +108,11 @@ pub(super) fn finish(
     workspace.out.write(MANIFEST, manifest.to_bytes()?)?;
     workspace.clean()?;
     Ok(report)
+}
+
+/// A report without a split says nothing of one.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn count(reason: Reason, tally: &Tally) -> RuleCount {
@@ -151,6 +160,9 @@ fn read_back(workspace: &Workspace, tally: &Tally, records: u64) -> Result<(Page
         let first = chunk * CHUNK as u64;
         for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..)
         {
+            if *verdict == Verdict::Elsewhere {
+                continue;
+            }
             let kept = !matches!(verdict, Verdict::Drop(_));
             if let Some(image) = &fact.image {
                 let (long, short) = (image.width.max(image.height), image.width.min(image.height).max(1));
@@ -175,7 +187,7 @@ fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -
             (measured, Some(threshold)) => format!("{} (limit {})", shown(measured), shown(threshold)),
             (measured, None) => shown(measured),
         },
-        Verdict::Keep(_) | Verdict::Join => String::new(),
+        Verdict::Keep(_) | Verdict::Join | Verdict::Elsewhere => String::new(),
     };
     let thumbnail = workspace.read_bytes(&thumbnail_name(number))?;
     Ok(Example { thumbnail, captions: fact.quoted.clone(), note, origin: fact.origin.to_string() })
@@ -199,6 +211,7 @@ fn dropped_lines(fact: &Fact, verdict: &Verdict, lines: &mut Vec<u8>) -> Result<
     };
     match verdict {
         Verdict::Drop(finding) => line(&Dropped { origin, key, caption: None, finding }),
+        Verdict::Elsewhere => Ok(()),
         Verdict::Keep(_) | Verdict::Join => fact.trimmed.iter().try_for_each(|trimmed| {
             let caption = Some(trimmed.caption.as_str());
             line(&Dropped { origin, key, caption, finding: &trimmed.finding })

@@ -108,6 +108,7 @@ impl Surveyor {
                     words: Vec::new(),
                     trimmed: Vec::new(),
                     image: None,
+                    member: None,
                     dropped: Some(finding),
                 });
             }
@@ -120,6 +121,7 @@ impl Surveyor {
             words: record.captions.iter().map(|caption| words(caption)).collect(),
             trimmed: Vec::new(),
             image: None,
+            member: self.config.split.as_ref().and_then(|split| split.member(&record.extra)),
             dropped: None,
         };
         let mut first_drop = None;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::fact::{Fact, ImageFact};
+use super::split::Split;
 use super::survey::{CHUNK, facts_name, hex};
 use super::workspace::Workspace;
-use super::{BuildConfig, BuildError, Progress, Result};
+use super::{BuildConfig, BuildError, GalleryConfig, Progress, Result};
 use crate::dedup::{ExactIndex, NearIndex, Nearness, Owner, PixelHash};
 use crate::rules::{CaptionFrequency, Finding, Reason};
 use crate::shard::Corpus;
@@ -21,6 +22,8 @@ pub(super) enum Verdict {
     Join,
     /// It is left out.
     Drop(Finding),
+    /// It belongs to the other part of the split: no noise, and nothing that a report lists.
+    Elsewhere,
 }
 
 /// Counts for the report, over all records.
@@ -32,6 +35,9 @@ pub(super) struct Tally {
     pub(super) captions: BTreeMap<Reason, u64>,
     /// Records whose captions joined an earlier record's.
     pub(super) joined: u64,
+    /// Records that belong to the other part of the split.
+    #[serde(default)]
+    pub(super) elsewhere: u64,
     /// Images kept.
     pub(super) kept: u64,
     /// The first records of each reason, for a person to look at.
@@ -55,15 +61,19 @@ pub(super) fn run(
     }
     let chunks = records.div_ceil(CHUNK as u64);
     let mut frequency = CaptionFrequency::new(&config.caption)?;
+    let mut split = config.split.as_ref().map(Split::new);
     for chunk in 0..chunks {
         for fact in facts(workspace, chunk)? {
             let Some(image) = &fact.image else { continue };
+            if let Some(split) = &mut split {
+                split.add(&fact);
+            }
             for caption in &fact.captions {
                 frequency.add(source_number(&fact), caption, fold(image));
             }
         }
     }
-    let mut judge = Judge::new(config, frequency)?;
+    let mut judge = Judge::new(config, frequency, split)?;
     for chunk in 0..chunks {
         let first = chunk * CHUNK as u64;
         let judged = facts(workspace, chunk)?
@@ -107,7 +117,13 @@ pub(super) struct JoinedCaptions {
 }
 
 struct Judge {
-    near: Option<NearIndex>,
+    split: Option<Split>,
+    gallery: Option<GalleryConfig>,
+    /// Hashes of the captions of a gallery.
+    gallery_captions: HashSet<u64>,
+    /// Evaluation images always, earlier images too if `near`.
+    near_index: Option<NearIndex>,
+    near: bool,
     exact: Option<ExactIndex>,
     excluded: HashSet<PixelHash>,
     frequency: CaptionFrequency,
@@ -120,7 +136,7 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(config: &BuildConfig, frequency: CaptionFrequency) -> Result<Self> {
+    fn new(config: &BuildConfig, frequency: CaptionFrequency, split: Option<Split>) -> Result<Self> {
         let nearness = Nearness::new(config.duplicates.near_bits, config.duplicates.near_colour);
         let mut excluded = HashSet::new();
         let mut prints = Vec::new();
@@ -134,12 +150,16 @@ impl Judge {
                 }
             }
         }
-        let near = match config.duplicates.near {
+        let near_index = match config.duplicates.near || !prints.is_empty() {
             true => Some(NearIndex::with_evaluation(nearness, prints)?),
             false => None,
         };
         Ok(Self {
-            near,
+            split,
+            gallery: config.gallery,
+            gallery_captions: HashSet::new(),
+            near_index,
+            near: config.duplicates.near,
             exact: config.duplicates.exact.then(ExactIndex::new),
             excluded,
             frequency,
@@ -168,8 +188,9 @@ impl Judge {
                 }
             }
             Verdict::Join => {}
+            Verdict::Elsewhere => self.tally.elsewhere += 1,
         }
-        if !matches!(verdict, Verdict::Drop(_)) {
+        if matches!(verdict, Verdict::Keep(_) | Verdict::Join) {
             for trimmed in &fact.trimmed {
                 *self.tally.captions.entry(trimmed.finding.reason).or_default() += 1;
             }
@@ -184,6 +205,9 @@ impl Judge {
         let Some(image) = &fact.image else {
             return Ok(Verdict::Drop(Finding::text(Reason::ImageUnreadable, "not surveyed")));
         };
+        if self.split.as_ref().is_some_and(|split| !split.takes(fact)) {
+            return Ok(Verdict::Elsewhere);
+        }
         let mut boilerplate = None;
         let mut captions: Vec<String> = Vec::new();
         for caption in &fact.captions {
@@ -199,6 +223,18 @@ impl Judge {
         if captions.is_empty() {
             let empty = || Finding::text(Reason::CaptionEmpty, "");
             return Ok(Verdict::Drop(boilerplate.unwrap_or_else(empty)));
+        }
+        if let Some(GalleryConfig { captions: most, unique }) = self.gallery {
+            captions.truncate(most);
+            let folded: Vec<u64> = captions.iter().map(|c| text_hash(&c.to_lowercase())).collect();
+            if unique && folded.iter().any(|hash| self.gallery_captions.contains(hash)) {
+                return Ok(Verdict::Drop(Finding::text(Reason::DuplicateCaption, &captions.join(" | "))));
+            }
+            if let Some(image) = self.duplicate(image, number)? {
+                return Ok(Verdict::Drop(image));
+            }
+            self.gallery_captions.extend(folded);
+            return Ok(Verdict::Keep(captions));
         }
         let file = file_hash(fact);
         if let Some(&first) = self.files.get(&file) {
@@ -234,9 +270,13 @@ impl Judge {
         {
             return Ok(Some(Finding::text(Reason::DuplicateImage, &format!("record {first}"))));
         }
-        let (Some(near), Some(print)) = (&mut self.near, image.print) else { return Ok(None) };
+        let (Some(index), Some(print)) = (&mut self.near_index, image.print) else { return Ok(None) };
         let number = u32::try_from(number).map_err(|_| crate::dedup::TooMany)?;
-        Ok(near.find_or_insert(print, number)?.map(|owner| match owner {
+        let owner = match self.near {
+            true => index.find_or_insert(print, number)?,
+            false => index.find(&print),
+        };
+        Ok(owner.map(|owner| match owner {
             Owner::Evaluation(_) => Finding::text(Reason::EvaluationImage, "looks the same"),
             Owner::Training(first) => {
                 Finding::text(Reason::NearDuplicateImage, &format!("looks like record {first}"))

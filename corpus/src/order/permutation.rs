@@ -65,6 +65,8 @@ pub enum Purpose {
     Window = 3,
     /// Which caption of a sample is read.
     Caption = 4,
+    /// Which sample is read in place of one that cannot be decoded.
+    Replacement = 5,
 }
 
 /// Names one random choice.

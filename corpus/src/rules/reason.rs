@@ -53,13 +53,15 @@ pub enum Reason {
     NearDuplicateImage,
     /// The same image with the same caption.
     DuplicatePair,
+    /// The same caption as an earlier image of an evaluation set.
+    DuplicateCaption,
     /// Held out for evaluation.
     EvaluationImage,
 }
 
 impl Reason {
     /// All reasons, in the order of reports: records, images, captions, whole corpus.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RecordInvalid,
         Self::ImageUnreadable,
         Self::ImageTooManyPixels,
@@ -83,6 +85,7 @@ impl Reason {
         Self::DuplicateImage,
         Self::NearDuplicateImage,
         Self::DuplicatePair,
+        Self::DuplicateCaption,
         Self::EvaluationImage,
     ];
 
@@ -112,6 +115,7 @@ impl Reason {
             Self::DuplicateImage => "duplicate_image",
             Self::NearDuplicateImage => "near_duplicate_image",
             Self::DuplicatePair => "duplicate_pair",
+            Self::DuplicateCaption => "duplicate_caption",
             Self::EvaluationImage => "evaluation_image",
         }
     }
@@ -148,6 +152,7 @@ impl Reason {
             Self::DuplicateImage => "an earlier image is the same",
             Self::NearDuplicateImage => "an earlier image looks the same",
             Self::DuplicatePair => "an earlier record has the same image and the same caption",
+            Self::DuplicateCaption => "an earlier image of the evaluation set has the same caption",
             Self::EvaluationImage => "the image, or one that looks the same, is held out for evaluation",
         }
     }
@@ -178,6 +183,7 @@ impl Reason {
             | Self::DuplicateImage
             | Self::NearDuplicateImage
             | Self::DuplicatePair
+            | Self::DuplicateCaption
             | Self::EvaluationImage => false,
         }
     }

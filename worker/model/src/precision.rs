@@ -2,11 +2,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 /// Arithmetic of the large matrix products. Parameters, moments, the twin, similarities, softmax of the losses and
 /// the losses themselves are float32 in every mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// float32 throughout.
     Fp32,

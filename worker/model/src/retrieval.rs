@@ -4,6 +4,7 @@
 //! they are scored image by image, so that an image's keys and values are projected once for all its texts.
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::albef::Albef;
@@ -40,7 +41,7 @@ pub struct Scores {
 }
 
 /// Recall at 1, 5 and 10 in percent.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Recall {
     /// Queries whose first answer is right.
     pub r1: f64,
@@ -87,16 +88,15 @@ impl<'a> Gallery<'a> {
         Ok(())
     }
 
-    /// Scores all pairs by similarity and the `k` best of every query by match, about `pairs_per_pass` pairs in one
-    /// forward pass. `k` larger than the gallery means all of it.
-    pub fn score(&self, k: i64, pairs_per_pass: usize) -> Result<Scores> {
+    /// Contrastive similarities of all pairs, float32 `[images, texts]` on the model's device.
+    pub fn similarities(&self) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        if self.image_embeds.is_empty() || self.text_embeds.is_empty() || k < 1 || pairs_per_pass == 0 {
+        if self.image_embeds.is_empty() || self.text_embeds.is_empty() {
             return Err(Error::Input {
                 what: "retrieval",
-                expected: "at least one image, one text, one candidate and one pair a pass".into(),
+                expected: "at least one image and one text".into(),
                 found: format!(
-                    "{} batches of images, {} of texts, k = {k}, {pairs_per_pass} pairs",
+                    "{} batches of images, {} of texts",
                     self.image_embeds.len(),
                     self.text_embeds.len()
                 ),
@@ -106,6 +106,21 @@ impl<'a> Gallery<'a> {
         let texts = Tensor::f_cat(&self.text_features, 0)?;
         let sims = torch_ext::layers::matmul_fp32(&images, &texts.f_transpose(0, 1)?)?;
         inputs::finite("similarities", &sims)?;
+        Ok(sims)
+    }
+
+    /// Scores all pairs by similarity and the `k` best of every query by match, about `pairs_per_pass` pairs in one
+    /// forward pass. `k` larger than the gallery means all of it.
+    pub fn score(&self, k: i64, pairs_per_pass: usize) -> Result<Scores> {
+        let _guard = tch::no_grad_guard();
+        if k < 1 || pairs_per_pass == 0 {
+            return Err(Error::Input {
+                what: "retrieval",
+                expected: "at least one candidate and one pair a pass".into(),
+                found: format!("k = {k}, {pairs_per_pass} pairs"),
+            });
+        }
+        let sims = self.similarities()?;
         let (image_count, text_count) = sims.size2()?;
         let i2t = candidates(&sims, k.min(text_count))?;
         let t2i = candidates(&sims.f_transpose(0, 1)?, k.min(image_count))?;
@@ -239,10 +254,20 @@ fn padded(parts: &[Tensor], tokens: i64) -> Result<Tensor> {
     Ok(Tensor::f_cat(&parts, 0)?)
 }
 
-/// Recall of images → texts and of texts → images. `image_of_text[t]` is the image that text t belongs to; an image
-/// counts as found at the best of its texts.
+/// Recall of images → texts and of texts → images, by match scores. `image_of_text[t]` is the image that text t belongs
+/// to; an image counts as found at the best of its texts.
 pub fn recall(scores: &Scores, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
-    let (images, texts) = scores.i2t.size2()?;
+    both_ways(&scores.i2t, &scores.t2i, image_of_text)
+}
+
+/// The same by similarities alone, `[images, texts]`.
+pub fn recall_by_similarity(sims: &Tensor, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
+    let sims = sims.f_to(Device::Cpu)?;
+    both_ways(&sims, &sims.f_transpose(0, 1)?, image_of_text)
+}
+
+fn both_ways(i2t: &Tensor, t2i: &Tensor, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
+    let (images, texts) = i2t.size2()?;
     if image_of_text.len() as i64 != texts || image_of_text.iter().any(|i| !(0..images).contains(i)) {
         return Err(Error::Input {
             what: "image of each text",
@@ -264,7 +289,7 @@ pub fn recall(scores: &Scores, image_of_text: &[i64]) -> Result<(Recall, Recall)
     let texts_of_image: Vec<&[usize]> = texts_of_image.iter().map(Vec::as_slice).collect();
     let image_of_text: Vec<[usize; 1]> = image_of_text.iter().map(|&i| [i as usize]).collect();
     let image_of_text: Vec<&[usize]> = image_of_text.iter().map(|i| i.as_slice()).collect();
-    Ok((recall_of(&scores.i2t, &texts_of_image)?, recall_of(&scores.t2i, &image_of_text)?))
+    Ok((recall_of(i2t, &texts_of_image)?, recall_of(t2i, &image_of_text)?))
 }
 
 fn recall_of(scores: &Tensor, answers: &[&[usize]]) -> Result<Recall> {

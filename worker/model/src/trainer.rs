@@ -3,6 +3,7 @@
 //! `begin(s)` clamps the temperature and moves the twin, once per step however often it is called. `compute(s)` reads
 //! the state and may be repeated. `commit(s)` enqueues, updates, and moves on to step s + 1. A step that was computed
 //! but not committed leaves nothing behind but the begun twin, so a survivor can compute it again.
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::albef::Albef;
@@ -18,9 +19,11 @@ use crate::queue::FeatureQueue;
 use crate::reduce::{RankGradients, ordered_sum};
 
 /// How gradients of logical ranks are added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reduction {
     /// In the order of computation, into one buffer: fast, equal up to rounding for any number of workers.
+    #[serde(rename = "ring")]
     Accumulate,
     /// Kept apart and added along a fixed tree: the same bits for any number of workers.
     Ordered,

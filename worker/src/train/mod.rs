@@ -1,0 +1,20 @@
+//! Training: `albef-worker train`.
+//!
+//! ```text
+//! loader ──micro-batches of this worker's logical ranks──▶ Stepper ──record──▶ metrics.jsonl, progress
+//!                                                             │
+//!                           Exchange: the other logical ranks ┘        RunFolder: saves, and going on from them
+//! ```
+//!
+//! [`Stepper`] knows nothing of how many workers there are: it computes a block of logical ranks and gets the rest through
+//! an [`Exchange`](albef_model::exchange::Exchange). [`run`] is the one-worker job around it.
+mod folder;
+mod job;
+mod progress;
+mod record;
+mod stepper;
+
+pub use folder::{FolderError, RunFolder};
+pub use job::{Ending, Options, run};
+pub use record::{EvaluationRecord, Record, StepRecord};
+pub use stepper::{StepError, Stepper, micro_batch};
