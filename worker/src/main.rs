@@ -1,13 +1,14 @@
 //! The command `albef-worker`.
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use albef_model::Precision;
 use albef_worker::device::DeviceName;
-use albef_worker::{bench, caption, line, parity, train, weights};
+use albef_worker::saved::SavedModel;
+use albef_worker::{ask, bench, caption, line, parity, train, weights};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -73,6 +74,60 @@ enum Command {
         #[arg(long, default_value_t = most_threads(), value_parser = threads)]
         threads: u16,
     },
+    /// Retrieval figures of a trained model.
+    Eval {
+        /// Folder of a run.
+        model: PathBuf,
+        /// Folder or URL of a corpus.
+        #[arg(long)]
+        corpus: String,
+        /// Candidates of each query that the match score ranks again; 0 does without.
+        #[arg(long, default_value_t = 128)]
+        rerank: u64,
+        /// One JSON line instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Find images that fit a text.
+    Search {
+        /// Folder of a run.
+        model: PathBuf,
+        /// The text.
+        text: String,
+        /// Folder or URL of a corpus.
+        #[arg(long)]
+        corpus: String,
+        /// Images to show.
+        #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        top: u16,
+        /// Of the most similar images so many are put in the order of their match scores.
+        #[arg(long, default_value_t = 0)]
+        rerank: usize,
+        /// Contact sheet to write, PNG.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Show where each word of a text looks in an image: Grad-CAM of the match score.
+    Explain {
+        /// Folder of a run.
+        model: PathBuf,
+        /// JPEG, PNG, WebP, GIF or BMP.
+        image: PathBuf,
+        /// The text.
+        text: String,
+        /// Multimodal layer, counted from 0; by default the one below the middle.
+        #[arg(long)]
+        layer: Option<usize>,
+        /// Heat maps to write, PNG.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        how: How,
+    },
     /// Show what the model sees of texts: one JSON string a line on standard input.
     Caption {
         /// Vocabulary, one token a line.
@@ -82,6 +137,30 @@ enum Command {
     /// Make or check files of weights.
     #[command(subcommand)]
     Weights(WeightsCommand),
+}
+
+/// How a trained model is run.
+#[derive(Debug, clap::Args)]
+struct How {
+    /// Images or texts that are encoded at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch: u32,
+    /// cpu, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceName,
+    /// fp32, tf32 or bf16; by default as it was trained.
+    #[arg(long)]
+    dtype: Option<Precision>,
+}
+
+impl How {
+    fn open(&self, model: &Path) -> anyhow::Result<SavedModel> {
+        SavedModel::open(model, self.device.open()?)
+    }
+
+    fn batch(&self) -> usize {
+        self.batch as usize
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -183,6 +262,27 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Train { config, out, replaced, fresh, device, threads } => {
             let options = train::Options { config, replaced, out, fresh };
             return train(&options, device, threads);
+        }
+        Command::Eval { model, corpus, rerank, json, how } => {
+            let report = ask::eval(&how.open(&model)?, &corpus, rerank, how.batch(), how.dtype)?;
+            match json {
+                true => writeln!(out, "{}", serde_json::to_string(&report)?).context(OUTPUT)?,
+                false => writeln!(out, "{report}").context(OUTPUT)?,
+            }
+        }
+        Command::Search { model, text, corpus, top, rerank, out: file, how } => {
+            let (batch, dtype) = (how.batch(), how.dtype);
+            let search = ask::Search { text, corpus, top: top.into(), rerank, batch, dtype };
+            for (hit, rank) in ask::search(&how.open(&model)?, &search, file.as_deref())?.iter().zip(1..) {
+                let score = hit.score.map_or(String::new(), |score| format!("  match {score:.3}"));
+                let ask::Hit { similarity, key, caption, .. } = hit;
+                writeln!(out, "{rank:3}  {similarity:.4}{score}  {key}  {caption}").context(OUTPUT)?;
+            }
+        }
+        Command::Explain { model, image, text, layer, out: file, how } => {
+            let saved = how.open(&model)?;
+            let explained = ask::explain(&saved, &image, &text, layer, how.dtype, Some(&file))?;
+            writeln!(out, "match {:.3}; {}: written", explained.match_score, file.display()).context(OUTPUT)?;
         }
         Command::Caption { vocab } => caption::run(&vocab, std::io::stdin().lock(), out)?,
         Command::Weights(WeightsCommand::Init { config, bert, vit, seed, out: file }) => {

@@ -21,13 +21,13 @@ use crate::config::{ConfigError, JobConfig};
 use crate::loader::Replaced;
 
 /// Name of the configuration.
-pub(super) const CONFIG: &str = "config.toml";
+pub const CONFIG: &str = "config.toml";
 /// Name of the vocabulary.
-pub(super) const VOCABULARY: &str = "vocab.txt";
+pub const VOCABULARY: &str = "vocab.txt";
 /// Name of the model in published names.
-pub(super) const MODEL: &str = "model.safetensors";
+pub const MODEL: &str = "model.safetensors";
 /// Name of the whole state.
-pub(super) const STATE: &str = "state.safetensors";
+pub const STATE: &str = "state.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const REPLACED: &str = "replaced.jsonl";
 

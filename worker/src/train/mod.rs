@@ -14,7 +14,8 @@ mod progress;
 mod record;
 mod stepper;
 
-pub use folder::{FolderError, RunFolder};
+pub use folder::{CONFIG, FolderError, MODEL, RunFolder, STATE, VOCABULARY};
+pub(crate) use job::fits;
 pub use job::{Ending, Options, run};
 pub use record::{EvaluationRecord, Record, StepRecord};
 pub use stepper::{StepError, Stepper, micro_batch};

@@ -71,7 +71,7 @@ impl Bert {
     }
 
     /// The layers with cross-attention.
-    pub(crate) fn fusion_layers(&self) -> &[Layer] {
+    pub fn fusion_layers(&self) -> &[Layer] {
         &self.layers[self.config.fusion_layer as usize..]
     }
 
