@@ -82,13 +82,13 @@ impl Albef {
 
     fn draw(config: &ModelConfig, device: Device) -> Result<Self> {
         let mut params = ParamSet::default();
-        let mut scope = Scope::root(&mut params, device, true);
+        let mut scope = Scope::root(&mut params, device, true, config.init_std);
         let online = Tower::new(&mut scope, config, "")?;
         let width = config.text.width;
         let itm_head = Linear::new(scope.sub("itm_head"), width, 2, Init::FanIn(width), Init::FanIn(width))?;
         let temp = scope.param("temp", &[], Init::Constant(config.temp))?;
         let mut twin_params = ParamSet::default();
-        let twin = Tower::new(&mut Scope::root(&mut twin_params, device, false), config, "_m")?;
+        let twin = Tower::new(&mut Scope::root(&mut twin_params, device, false, config.init_std), config, "_m")?;
         let twin_sources = twin_params
             .names()
             .iter()

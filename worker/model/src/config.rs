@@ -24,6 +24,10 @@ pub struct ModelConfig {
     /// Initial temperature.
     #[serde(default = "defaults::temp")]
     pub temp: f64,
+    /// Standard deviation of initial weights. What suits a width of 768 lets little through at 128: a token then hardly
+    /// sees the others, and contrastive training takes long to begin.
+    #[serde(default = "defaults::init_std")]
+    pub init_std: f64,
 }
 
 /// Sizes of the image encoder (ViT).
@@ -82,6 +86,9 @@ mod defaults {
     }
     pub(super) fn temp() -> f64 {
         0.07
+    }
+    pub(super) fn init_std() -> f64 {
+        0.02
     }
     pub(super) fn cls_id() -> i64 {
         101
@@ -196,6 +203,7 @@ impl ModelConfig {
         size("queue_size", self.queue_size, most::QUEUE)?;
         within("momentum", self.momentum, 0.0, 1.0)?;
         within("mlm_probability", self.mlm_probability, 0.0, 1.0)?;
+        within("init_std", self.init_std, 1e-6, 1.0)?;
         within("temp", self.temp, TEMP_RANGE.0, TEMP_RANGE.1)
     }
 

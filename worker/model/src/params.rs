@@ -11,10 +11,10 @@ use crate::error::Result;
 pub enum Init {
     /// The same value everywhere.
     Constant(f64),
-    /// Normal with this standard deviation.
-    Normal(f64),
-    /// Normal with this standard deviation, redrawn outside two absolute units (timm's `trunc_normal_`).
-    TruncatedNormal(f64),
+    /// Normal with the model's `init_std`.
+    Normal,
+    /// The same, redrawn outside two absolute units (timm's `trunc_normal_`).
+    TruncatedNormal,
     /// Uniform in ±1/√fan_in: PyTorch's default for linear and convolution layers, weights and biases alike.
     FanIn(i64),
 }
@@ -76,18 +76,21 @@ pub struct Scope<'a> {
     prefix: String,
     device: Device,
     trainable: bool,
+    init_std: f64,
 }
 
 impl<'a> Scope<'a> {
-    /// The root scope of `set`. Parameters require a gradient if `trainable`.
-    pub fn root(set: &'a mut ParamSet, device: Device, trainable: bool) -> Self {
-        Self { set, prefix: String::new(), device, trainable }
+    /// The root scope of `set`. Parameters require a gradient if `trainable`; normal ones are drawn with the standard
+    /// deviation `init_std`.
+    pub fn root(set: &'a mut ParamSet, device: Device, trainable: bool, init_std: f64) -> Self {
+        Self { set, prefix: String::new(), device, trainable, init_std }
     }
 
     /// The scope `name` inside this one.
     pub fn sub(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
         let prefix = format!("{}{name}.", self.prefix);
-        Scope { set: &mut *self.set, prefix, device: self.device, trainable: self.trainable }
+        let Self { device, trainable, init_std, .. } = *self;
+        Scope { set: &mut *self.set, prefix, device, trainable, init_std }
     }
 
     /// Declares a float32 parameter and fills it from libtorch's default generator.
@@ -96,10 +99,10 @@ impl<'a> Scope<'a> {
         let options = (Kind::Float, Device::Cpu);
         let tensor = match init {
             Init::Constant(value) => Tensor::f_full(shape, value, options)?,
-            Init::Normal(std) => Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?,
-            Init::TruncatedNormal(std) => {
+            Init::Normal => Tensor::f_randn(shape, options)?.f_mul_scalar_(self.init_std)?,
+            Init::TruncatedNormal => {
                 // The bounds are ±2 in absolute terms: at std 0.02 that is a hundred deviations, hence a clamp.
-                Tensor::f_randn(shape, options)?.f_mul_scalar_(std)?.f_clamp_(-2.0, 2.0)?
+                Tensor::f_randn(shape, options)?.f_mul_scalar_(self.init_std)?.f_clamp_(-2.0, 2.0)?
             }
             Init::FanIn(fan_in) => {
                 let bound = 1.0 / (fan_in as f64).sqrt();

@@ -8,7 +8,7 @@ use crate::nn::{LayerNorm, Linear, Pass, mlp};
 use crate::params::{Init, Scope};
 
 const EPS: f64 = 1e-6;
-const WEIGHT: Init = Init::TruncatedNormal(0.02);
+const WEIGHT: Init = Init::TruncatedNormal;
 const BIAS: Init = Init::Constant(0.0);
 
 /// Image → tokens.

@@ -64,6 +64,7 @@ impl Sizes {
             queue_size: self.queue_size,
             momentum: self.momentum,
             mlm_probability: self.mlm_probability,
+            init_std: 0.02,
             temp: self.temp,
         };
         config.validate().with_context(|| path.display().to_string())?;

@@ -14,7 +14,7 @@ use crate::params::{Init, Scope};
 use layer::Layer;
 
 pub(crate) const EPS: f64 = 1e-12;
-pub(crate) const WEIGHT: Init = Init::Normal(0.02);
+pub(crate) const WEIGHT: Init = Init::Normal;
 pub(crate) const BIAS: Init = Init::Constant(0.0);
 
 /// Added to the attention scores of padding, as published: large enough that their softmax is exactly zero.

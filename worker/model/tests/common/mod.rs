@@ -54,6 +54,7 @@ impl Golden {
             queue_size: int("/queue_size"),
             momentum: float("/momentum"),
             mlm_probability: float("/mlm_probability"),
+            init_std: 0.02,
             temp: float("/temp"),
         };
         let file = TensorFile::open(fixture(&format!("{case}/{stem}.safetensors"))).unwrap();
@@ -117,6 +118,7 @@ pub(crate) fn tiny() -> ModelConfig {
         queue_size: 10,
         momentum: 0.9,
         mlm_probability: 0.3,
+        init_std: 0.02,
         temp: 0.07,
     }
 }

@@ -1,0 +1,141 @@
+//! From shards to micro-batches: the same for any number of threads and workers, and whatever lies in a shard.
+mod common;
+
+use std::sync::Arc;
+
+use albef_corpus::augment::AugmentConfig;
+use albef_corpus::order::OrderConfig;
+use albef_corpus::shard::{
+    Content, Corpus, FileInfo, ImageFormat, Manifest, Metadata, Packer, Sample, ShardInfo, index_name, shard_name,
+};
+use albef_corpus::text::WordPiece;
+use albef_worker::loader::{Batch, Block, LoadError, Loader, Recipe, RecipeConfig, Threads};
+use common::World;
+
+const ORDER: OrderConfig = OrderConfig { seed: 3, logical_ranks: 4, local_batch: 3, window: 2 };
+const ONE: Threads = Threads { readers: 1, decoders: 1, prefetch: 1 };
+
+fn recipe(world: &World, corpus: &str) -> Arc<Recipe> {
+    let words = Arc::new(WordPiece::load(world.path("vocab.txt")).unwrap());
+    let config = RecipeConfig {
+        order: ORDER,
+        augment: AugmentConfig::default(),
+        side: 16,
+        max_words: 30,
+        max_tokens: 12,
+        exact: false,
+    };
+    Arc::new(Recipe::new(vec![(Corpus::open(corpus).unwrap(), 1.0)], words, config).unwrap())
+}
+
+fn load(recipe: &Arc<Recipe>, block: Block, steps: std::ops::Range<u64>, threads: Threads) -> Vec<Vec<Batch>> {
+    let mut loader = Loader::start(Arc::clone(recipe), block, steps.start, threads).unwrap();
+    steps.map(|_| loader.next_step().unwrap()).collect()
+}
+
+#[test]
+fn threads_workers_and_the_first_step_change_nothing() {
+    let world = World::new();
+    let recipe = recipe(&world, &world.path("corpus"));
+    let all = Block { first: 0, count: 4 };
+    let expected = load(&recipe, all, 0..6, ONE);
+    let first = &expected[0][0];
+    assert_eq!((first.side, first.pixels.len(), first.text.captions), (16, 3 * 16 * 16 * 3, 3));
+    assert!(first.replaced.is_empty());
+    // Twelve of sixteen samples a step: steps straddle epochs.
+    assert_eq!(load(&recipe, all, 0..6, Threads { readers: 5, decoders: 4, prefetch: 3 }), expected);
+    assert_eq!(load(&recipe, all, 4..6, ONE), expected[4..]);
+    for (step, expected) in expected.iter().enumerate() {
+        let blocks = [Block { first: 0, count: 1 }, Block { first: 1, count: 3 }];
+        let step = step as u64;
+        let parts = blocks.map(|block| load(&recipe, block, step..step + 1, ONE).remove(0));
+        assert_eq!(&parts.concat(), expected);
+    }
+    // Augmentation changes what is seen of a sample from step to step.
+    assert_ne!(expected[0], expected[1]);
+}
+
+/// A corpus of one shard with these images, whatever they are.
+fn corpus(dir: &std::path::Path, images: &[Vec<u8>]) -> String {
+    let mut packer = Packer::new(0);
+    for (n, image) in images.iter().enumerate() {
+        let metadata = Metadata {
+            captions: vec![format!("a red thing {n}")],
+            width: 24,
+            height: 24,
+            source: "test".into(),
+            source_key: n.to_string(),
+            content: Content::default(),
+            extra: serde_json::Map::new(),
+        };
+        packer.push(&Sample { image: image.clone(), format: ImageFormat::Png, metadata }).unwrap();
+    }
+    let (samples, captions) = (packer.samples() as u64, packer.captions());
+    let (data, index) = packer.finish();
+    let index = index.to_bytes();
+    let info = ShardInfo {
+        data: FileInfo::of(shard_name(0), &data),
+        index: FileInfo::of(index_name(0), &index),
+        samples,
+        captions,
+    };
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join(shard_name(0)), data).unwrap();
+    std::fs::write(dir.join(index_name(0)), index).unwrap();
+    let manifest = Manifest::new(vec![info], serde_json::json!({}), Vec::new());
+    std::fs::write(dir.join("manifest.json"), manifest.to_bytes().unwrap()).unwrap();
+    dir.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_picture_that_cannot_be_decoded_is_replaced_by_the_same_one_everywhere() {
+    let world = World::new();
+    let mut images: Vec<Vec<u8>> = (0..16).map(|n| world.read(&format!("pictures/{n:02}.png"))).collect();
+    images[3] = b"\x89PNG\r\n\x1a\n and nothing more".to_vec();
+    let cut = images[9].len() / 2;
+    images[9].truncate(cut);
+    let location = corpus(&world.dir.path().join("bad"), &images);
+    let recipe = recipe(&world, &location);
+    let all = Block { first: 0, count: 4 };
+    // Four steps of twelve are three epochs of sixteen.
+    let steps = load(&recipe, all, 0..4, ONE);
+    let replaced: Vec<_> = steps.iter().flatten().flat_map(|batch| &batch.replaced).collect();
+    let of = |sample: u64| replaced.iter().filter(|r| r.sample == sample).count();
+    assert!(of(3) >= 3 && of(9) >= 3 && of(3) + of(9) == replaced.len(), "{replaced:?}");
+    assert!(replaced.iter().all(|r| !r.problem.is_empty() && r.shard == 0));
+    assert_eq!(load(&recipe, all, 0..4, Threads { readers: 2, decoders: 3, prefetch: 2 }), steps);
+    let half = load(&recipe, Block { first: 2, count: 2 }, 0..4, ONE);
+    assert!(half.iter().zip(&steps).all(|(half, whole)| half[..] == whole[2..]));
+}
+
+#[test]
+fn a_corpus_of_nothing_but_rubbish_ends_with_a_line() {
+    let world = World::new();
+    let location = corpus(&world.dir.path().join("rubbish"), &vec![b"rubbish".to_vec(); 16]);
+    let mut loader =
+        Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
+    let error = loader.next_step().unwrap_err();
+    assert!(matches!(error, LoadError::NoPicture { tries: 17, .. }), "{error}");
+    assert!(error.to_string().contains("step 0") && !error.to_string().contains('\n'));
+    assert!(matches!(loader.next_step(), Err(LoadError::Ended(0))));
+}
+
+/// Bytes that are not those that were written are no bad sample: training on another one would hide a broken disk.
+#[test]
+fn damaged_bytes_are_a_fault_and_no_replacement() {
+    let world = World::new();
+    let images: Vec<Vec<u8>> = (0..16).map(|n| world.read(&format!("pictures/{n:02}.png"))).collect();
+    let dir = world.dir.path().join("damaged");
+    let location = corpus(&dir, &images);
+    let shard = dir.join(shard_name(0));
+    let mut bytes = std::fs::read(&shard).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at..at + 600].iter_mut().for_each(|b| *b ^= 0x55);
+    std::fs::write(&shard, bytes).unwrap();
+    let mut loader =
+        Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
+    // Each sample comes within two steps.
+    let error = (0..2).find_map(|_| loader.next_step().err()).unwrap();
+    assert!(matches!(error, LoadError::Read { .. }), "{error}");
+    assert!(error.to_string().contains(&shard_name(0)), "{error}");
+}
