@@ -2,21 +2,26 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench ci
+.PHONY: help setup run demo-long parity test lint bench ci
 
 CUDA ?= 0
 WORKER := target/release/albef-worker
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install libtorch, linters and test data into this folder (CUDA=1 for GPUs)
 	@CUDA=$(CUDA) scripts/setup.sh
 
-run: setup ## check this build against the published implementation and train a small model for a few steps
+run: setup ## build a corpus of drawings, train a small model on it for about ten minutes, print retrieval figures
+	scripts/demo.sh demo
+
+demo-long: setup ## the same for about an hour
+	scripts/demo.sh demo-long
+
+parity: setup ## check this build against numbers of the published implementation
 	cargo build --release --locked -p albef-worker
 	for case in small1 small2 retrieval; do $(WORKER) parity worker/model/tests/fixtures/$$case; done
-	$(WORKER) bench --config small --batch 16 --dtype bf16 --steps 5
 
 test: setup ## run all tests
 	cargo test --locked --workspace

@@ -52,7 +52,12 @@ fn config(from: &[String]) -> anyhow::Result<BuildConfig> {
             if let Some(file) = sources.iter().find(|source| source.ends_with(".toml")) {
                 bail!("{file}: a build file stands alone; name the other sources in it");
             }
-            let source = |path: &String| SourceConfig { name: None, path: path.clone(), kind: None, skin_tones: false };
+            let source = |path: &String| SourceConfig {
+                name: None,
+                path: path.clone(),
+                kind: None,
+                skin_tones: false,
+            };
             let sources: Vec<_> = sources.iter().map(source).collect();
             Ok(BuildConfig { sources, ..BuildConfig::of("") })
         }

@@ -28,7 +28,8 @@ fn records(dir: &Path) -> Vec<String> {
         for style in 0..=thing % 5 {
             let name = format!("{thing}-{style}.png");
             std::fs::write(dir.join(&name), picture(10 * thing + style)).unwrap();
-            let caption = [format!("the old thing number {thing}"), format!("drawn in style {style} of {thing}")];
+            let caption =
+                [format!("the old thing number {thing}"), format!("drawn in style {style} of {thing}")];
             let line = serde_json::json!({
                 "image": name, "caption": caption, "thing": thing, "style": format!("style {style}"),
             });
@@ -116,8 +117,7 @@ fn a_gallery_has_each_caption_once_and_nothing_of_the_training_set() {
     test.duplicates.near = false;
     test.duplicates.exclude = vec![train.to_str().unwrap().to_owned()];
     let (report, gallery) = samples(&test);
-    let captions: BTreeSet<String> =
-        gallery.iter().map(|s| s.captions.join("|").to_lowercase()).collect();
+    let captions: BTreeSet<String> = gallery.iter().map(|s| s.captions.join("|").to_lowercase()).collect();
     assert_eq!((captions.len(), gallery.len()), (24, 24));
     assert!(captions.iter().all(|caption| caption.starts_with("the old thing number")));
     let taken = |reason| report.rules.iter().find(|rule| rule.reason == reason).unwrap().records;
@@ -127,11 +127,15 @@ fn a_gallery_has_each_caption_once_and_nothing_of_the_training_set() {
 #[test]
 fn an_impossible_split_names_its_key() {
     let dir = tempfile::tempdir().unwrap();
-    for (group, style, least, key) in
-        [("", "style", 3, "split.group"), ("a", "a", 3, "split.group"), ("a", "", 3, "split.style"), ("a", "b", 1, "split.least")]
-    {
+    for (group, style, least, key) in [
+        ("", "style", 3, "split.group"),
+        ("a", "a", 3, "split.group"),
+        ("a", "", 3, "split.style"),
+        ("a", "b", 1, "split.least"),
+    ] {
         let mut config = config(dir.path(), &records(dir.path()), Part::Train);
-        config.split = Some(SplitConfig { part: Part::Train, group: group.into(), style: style.into(), least });
+        config.split =
+            Some(SplitConfig { part: Part::Train, group: group.into(), style: style.into(), least });
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }

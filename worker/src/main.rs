@@ -282,7 +282,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain { model, image, text, layer, out: file, how } => {
             let saved = how.open(&model)?;
             let explained = ask::explain(&saved, &image, &text, layer, how.dtype, Some(&file))?;
-            writeln!(out, "match {:.3}; {}: written", explained.match_score, file.display()).context(OUTPUT)?;
+            writeln!(out, "match {:.3}; {}: written", explained.match_score, file.display())
+                .context(OUTPUT)?;
         }
         Command::Caption { vocab } => caption::run(&vocab, std::io::stdin().lock(), out)?,
         Command::Weights(WeightsCommand::Init { config, bert, vit, seed, out: file }) => {

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 
 /// Standard deviation of each channel.
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Normalised images, float32 `[batch, 3, side, side]` on `device`, of pixels, uint8 `[batch, side, side, 3]` on the CPU.
 ///
@@ -40,7 +40,9 @@ mod tests {
         assert_eq!((out.size(), out.kind()), (vec![1, 3, 2, 2], Kind::Float));
         let at = |c: i64, y: i64, x: i64| out.double_value(&[0, c, y, x]);
         let expected = |value: f64, c: usize| (value / 255.0 - f64::from(MEAN[c])) / f64::from(DEVIATION[c]);
-        for (c, y, x, value) in [(0, 0, 0, 0.0), (1, 0, 0, 128.0), (2, 0, 0, 255.0), (0, 0, 1, 255.0), (2, 1, 0, 30.0)] {
+        for (c, y, x, value) in
+            [(0, 0, 0, 0.0), (1, 0, 0, 128.0), (2, 0, 0, 255.0), (0, 0, 1, 255.0), (2, 1, 0, 30.0)]
+        {
             assert!((at(c, y, x) - expected(value, c as usize)).abs() < 1e-5, "{c} {y} {x}");
         }
     }

@@ -1,4 +1,6 @@
 //! From shards to micro-batches: the same for any number of threads and workers, and whatever lies in a shard.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
 mod common;
 
 use std::sync::Arc;
@@ -6,7 +8,8 @@ use std::sync::Arc;
 use albef_corpus::augment::AugmentConfig;
 use albef_corpus::order::OrderConfig;
 use albef_corpus::shard::{
-    Content, Corpus, FileInfo, ImageFormat, Manifest, Metadata, Packer, Sample, ShardInfo, index_name, shard_name,
+    Content, Corpus, FileInfo, ImageFormat, Manifest, Metadata, Packer, Sample, ShardInfo, index_name,
+    shard_name,
 };
 use albef_corpus::text::WordPiece;
 use albef_worker::loader::{Batch, Block, LoadError, Loader, Recipe, RecipeConfig, Threads};
@@ -28,7 +31,12 @@ fn recipe(world: &World, corpus: &str) -> Arc<Recipe> {
     Arc::new(Recipe::new(vec![(Corpus::open(corpus).unwrap(), 1.0)], words, config).unwrap())
 }
 
-fn load(recipe: &Arc<Recipe>, block: Block, steps: std::ops::Range<u64>, threads: Threads) -> Vec<Vec<Batch>> {
+fn load(
+    recipe: &Arc<Recipe>,
+    block: Block,
+    steps: std::ops::Range<u64>,
+    threads: Threads,
+) -> Vec<Vec<Batch>> {
     let mut loader = Loader::start(Arc::clone(recipe), block, steps.start, threads).unwrap();
     steps.map(|_| loader.next_step().unwrap()).collect()
 }
@@ -112,8 +120,7 @@ fn a_picture_that_cannot_be_decoded_is_replaced_by_the_same_one_everywhere() {
 fn a_corpus_of_nothing_but_rubbish_ends_with_a_line() {
     let world = World::new();
     let location = corpus(&world.dir.path().join("rubbish"), &vec![b"rubbish".to_vec(); 16]);
-    let mut loader =
-        Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
+    let mut loader = Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
     let error = loader.next_step().unwrap_err();
     assert!(matches!(error, LoadError::NoPicture { tries: 17, .. }), "{error}");
     assert!(error.to_string().contains("step 0") && !error.to_string().contains('\n'));
@@ -132,8 +139,7 @@ fn damaged_bytes_are_a_fault_and_no_replacement() {
     let at = bytes.len() / 2;
     bytes[at..at + 600].iter_mut().for_each(|b| *b ^= 0x55);
     std::fs::write(&shard, bytes).unwrap();
-    let mut loader =
-        Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
+    let mut loader = Loader::start(recipe(&world, &location), Block { first: 0, count: 4 }, 0, ONE).unwrap();
     // Each sample comes within two steps.
     let error = (0..2).find_map(|_| loader.next_step().err()).unwrap();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");

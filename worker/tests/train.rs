@@ -1,4 +1,6 @@
 //! `albef-worker train`, and what is asked of its result, as a user types it.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
 mod common;
 
 use std::process::Command;
@@ -28,12 +30,19 @@ fn a_run_leaves_its_model_its_figures_and_a_table() {
     let out = world.train("run", &[]);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.success(), "{said}");
-    assert!(said.contains("R@10") && said.contains("ITM over the best 4") && said.contains("chance"), "{said}");
+    assert!(
+        said.contains("R@10") && said.contains("ITM over the best 4") && said.contains("chance"),
+        "{said}"
+    );
     let lines = metrics(&world, "run");
     let steps: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "step").collect();
-    assert_eq!(steps.iter().map(|s| s["step"].as_u64().unwrap()).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert_eq!(
+        steps.iter().map(|s| s["step"].as_u64().unwrap()).collect::<Vec<_>>(),
+        (0..8).collect::<Vec<_>>()
+    );
     for step in &steps {
-        for key in ["loss", "loss_i2t", "loss_t2i", "loss_itm", "loss_mlm", "loss_mlm_distill", "temp", "lr"] {
+        for key in ["loss", "loss_i2t", "loss_t2i", "loss_itm", "loss_mlm", "loss_mlm_distill", "temp", "lr"]
+        {
             assert!(step[key].as_f64().unwrap() > 0.0, "{key}: {step}");
         }
         assert!((0.0..=1.0).contains(&step["data_wait"].as_f64().unwrap()));
@@ -43,7 +52,10 @@ fn a_run_leaves_its_model_its_figures_and_a_table() {
     assert!((steps[1]["alpha"].as_f64().unwrap() - 0.15).abs() < 1e-12 && steps[3]["alpha"] == 0.4);
     let evaluations: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "evaluation").collect();
     assert_eq!(evaluations.iter().map(|e| e["step"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 8]);
-    assert_eq!((&evaluations[1]["images"], &evaluations[1]["chance"]["text_to_image"]["r1"]), (&16.into(), &6.25.into()));
+    assert_eq!(
+        (&evaluations[1]["images"], &evaluations[1]["chance"]["text_to_image"]["r1"]),
+        (&16.into(), &6.25.into())
+    );
 
     // The same command has nothing left to do, and says the same figures again.
     let again = world.train("run", &[]);
@@ -140,7 +152,17 @@ fn a_saved_model_finds_and_explains() {
     let ask = |args: &[&str]| Command::new(worker()).args(args).output().unwrap();
     let (run, corpus, sheet) = (world.path("run"), world.path("corpus"), world.path("sheet.png"));
     let out = ask(&[
-        "search", &run, "a red thing", "--corpus", &corpus, "--top", "5", "--rerank", "8", "--out", &sheet,
+        "search",
+        &run,
+        "a red thing",
+        "--corpus",
+        &corpus,
+        "--top",
+        "5",
+        "--rerank",
+        "8",
+        "--out",
+        &sheet,
     ]);
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(text.lines().count(), 5, "{text}{}", String::from_utf8_lossy(&out.stderr));

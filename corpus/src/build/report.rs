@@ -77,8 +77,9 @@ pub(super) fn finish(
     shards: Vec<ShardInfo>,
 ) -> Result<Report> {
     let records = workspace.read::<u64>("records.json")?.unwrap_or_default();
-    let (page_parts, dropped) = read_back(workspace, tally, records)?;
-    workspace.out.write(DROPPED, dropped)?;
+    let mut page_parts = PageParts::new(tally);
+    let chunks = 0..records.div_ceil(CHUNK as u64);
+    workspace.out.write_pieces(DROPPED, chunks.map(|chunk| page_parts.read_back(workspace, chunk)))?;
     let report = Report {
         records,
         images: shards.iter().map(|s| s.samples).sum(),
@@ -125,39 +126,32 @@ fn count(reason: Reason, tally: &Tally) -> RuleCount {
     }
 }
 
-/// What the page shows.
+/// What the page shows, gathered from facts and verdicts.
 struct PageParts {
-    histograms: Vec<Histogram>,
+    wanted: BTreeSet<u64>,
+    sides: Histogram,
+    aspects: Histogram,
+    words: Histogram,
     examples: BTreeMap<u64, Example>,
 }
 
 impl PageParts {
-    fn page(&self, report: &Report, tally: &Tally) -> String {
-        let of = |numbers: &[u64]| {
-            numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>()
-        };
-        let dropped: Vec<_> = report
-            .rules
-            .iter()
-            .map(|rule| (rule.clone(), of(tally.examples.get(&rule.reason).map_or(&[], Vec::as_slice))))
-            .collect();
-        page(report, &self.histograms, &dropped, &of(&tally.kept_examples))
+    fn new(tally: &Tally) -> Self {
+        let aspect = "Longer side / shorter side, in hundredths";
+        Self {
+            wanted: tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect(),
+            sides: Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]),
+            aspects: Histogram::new(aspect, "", &[100, 110, 150, 200, 300, 400]),
+            words: Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+            examples: BTreeMap::new(),
+        }
     }
-}
 
-/// One pass over facts and verdicts: what the page shows, and the lines of `dropped.jsonl`.
-fn read_back(workspace: &Workspace, tally: &Tally, records: u64) -> Result<(PageParts, Vec<u8>)> {
-    let wanted: BTreeSet<u64> =
-        tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect();
-    let mut sides = Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]);
-    let mut aspects =
-        Histogram::new("Longer side / shorter side, in hundredths", "", &[100, 110, 150, 200, 300, 400]);
-    let mut words = Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]);
-    let mut examples = BTreeMap::new();
-    let mut lines = Vec::new();
-    for chunk in 0..records.div_ceil(CHUNK as u64) {
+    /// Takes a chunk in and returns its lines of `dropped.jsonl`.
+    fn read_back(&mut self, workspace: &Workspace, chunk: u64) -> Result<Vec<u8>> {
         let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
         let first = chunk * CHUNK as u64;
+        let mut lines = Vec::new();
         for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..)
         {
             if *verdict == Verdict::Elsewhere {
@@ -166,19 +160,33 @@ fn read_back(workspace: &Workspace, tally: &Tally, records: u64) -> Result<(Page
             let kept = !matches!(verdict, Verdict::Drop(_));
             if let Some(image) = &fact.image {
                 let (long, short) = (image.width.max(image.height), image.width.min(image.height).max(1));
-                sides.add(short, kept);
-                aspects.add((u64::from(long) * 100 / u64::from(short)).try_into().unwrap_or(u32::MAX), kept);
+                let aspect = u64::from(long) * 100 / u64::from(short);
+                self.sides.add(short, kept);
+                self.aspects.add(aspect.try_into().unwrap_or(u32::MAX), kept);
             }
             for &count in &fact.words {
-                words.add(count, kept);
+                self.words.add(count, kept);
             }
-            if wanted.contains(&number) {
-                examples.insert(number, example(workspace, fact, verdict, number)?);
+            if self.wanted.contains(&number) {
+                self.examples.insert(number, example(workspace, fact, verdict, number)?);
             }
             dropped_lines(fact, verdict, &mut lines)?;
         }
+        Ok(lines)
     }
-    Ok((PageParts { histograms: vec![sides, aspects, words], examples }, lines))
+
+    fn page(self, report: &Report, tally: &Tally) -> String {
+        let of = |numbers: &[u64]| {
+            numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>()
+        };
+        let dropped: Vec<_> = report
+            .rules
+            .iter()
+            .map(|rule| (rule.clone(), of(tally.examples.get(&rule.reason).map_or(&[], Vec::as_slice))))
+            .collect();
+        let kept = of(&tally.kept_examples);
+        page(report, &[self.sides, self.aspects, self.words], &dropped, &kept)
+    }
 }
 
 fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -> Result<Example> {

@@ -50,13 +50,21 @@ impl SplitConfig {
             Err(BuildError::Config { field, value, problem: problem.to_owned() })
         };
         if self.group.is_empty() || self.group == self.style {
-            return refuse("split.group", format!("{:?}", self.group), "must name a key other than split.style");
+            return refuse(
+                "split.group",
+                format!("{:?}", self.group),
+                "must name a key other than split.style",
+            );
         }
         if self.style.is_empty() {
             return refuse("split.style", "\"\"".into(), "must name a key of the records");
         }
         if self.least < 2 {
-            return refuse("split.least", self.least.to_string(), "must be at least 2, so that a style stays");
+            return refuse(
+                "split.least",
+                self.least.to_string(),
+                "must be at least 2, so that a style stays",
+            );
         }
         Ok(())
     }

@@ -37,6 +37,15 @@ impl Local {
     }
 
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_with(name, |file| file.write_all(bytes)).and_then(|written| written)
+    }
+
+    /// Lets `fill` write the file. What it returns comes back; an error of its own leaves the old file.
+    pub(super) fn write_with<E>(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> std::result::Result<(), E>,
+    ) -> Result<std::result::Result<(), E>> {
         let (folder, file) = name::split(name);
         let made;
         let dir = if folder.is_empty() {
@@ -52,7 +61,9 @@ impl Local {
             &made
         };
         let mut temporary = cap_tempfile::TempFile::new(dir)?;
-        temporary.write_all(bytes)?;
+        if let Err(error) = fill(&mut temporary) {
+            return Ok(Err(error));
+        }
         temporary.as_file().sync_all()?;
         temporary.replace(file)?;
         // The new name survives a power cut only once its folder is written too.
@@ -62,7 +73,8 @@ impl Local {
                 Ok(())
             }
             _ => reopened_sync(dir, error),
-        })
+        })?;
+        Ok(Ok(()))
     }
 
     pub(super) fn delete(&self, name: &str) -> Result<()> {

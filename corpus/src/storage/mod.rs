@@ -15,7 +15,7 @@ mod remote;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,6 +55,9 @@ pub struct Entry {
     /// Whether it is a link.
     pub is_link: bool,
 }
+
+/// Bytes of one part of an upload; object stores ask for 5 MiB at least.
+const PART: usize = 8 << 20;
 
 impl Storage {
     /// The folder at `location`: a path of an existing folder, or a URL with the scheme `file`, `memory` or one of an
@@ -234,6 +237,49 @@ impl Storage {
             }
             Backend::Remote(remote) => {
                 remote.write(&name, bytes).map_err(|error| self.failed("write", &name, &error))
+            }
+        }
+    }
+
+    /// Makes the file `name` hold `pieces`, one after another, as [`Storage::write`] does and without holding all of them.
+    ///
+    /// A piece that is an error ends it, is returned, and leaves the old file.
+    pub fn write_pieces<E: From<StorageError>>(
+        &self,
+        name: &str,
+        pieces: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+    ) -> Result<(), E> {
+        let name = self.name(name)?;
+        match &self.backend {
+            Backend::Local(local) => {
+                let refused = |error| E::from(self.refused("write", &name, &error));
+                let fill = |file: &mut dyn Write| {
+                    pieces.into_iter().try_for_each(|piece| file.write_all(&piece?).map_err(refused))
+                };
+                local.write_with(&name, fill).map_err(refused)?
+            }
+            Backend::Remote(remote) => {
+                let failed = |error| E::from(self.failed("write", &name, &error));
+                let (mut parts, mut held) = (None, Vec::new());
+                for piece in pieces {
+                    held.extend(piece?);
+                    if held.len() >= PART {
+                        let parts = match &mut parts {
+                            Some(parts) => parts,
+                            none => none.insert(remote.parts(&name).map_err(failed)?),
+                        };
+                        parts.push(std::mem::take(&mut held).into()).map_err(failed)?;
+                    }
+                }
+                match parts {
+                    None => remote.write(&name, held.into()).map_err(failed),
+                    Some(mut parts) => {
+                        if !held.is_empty() {
+                            parts.push(held.into()).map_err(failed)?;
+                        }
+                        parts.finish().map_err(failed)
+                    }
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
@@ -56,6 +56,12 @@ impl Remote {
         wait(async move { store.put(&path, PutPayload::from_bytes(bytes)).await.map(drop) })
     }
 
+    /// Begins a file that is written in parts, of which all but the last must have 5 MiB or more.
+    pub(super) fn parts(&self, name: &str) -> Result<Parts> {
+        let (store, path) = (self.store.clone(), self.path(name)?);
+        Ok(Parts { upload: Some(wait(async move { store.put_multipart(&path).await })?) })
+    }
+
     pub(super) fn delete(&self, name: &str) -> Result<()> {
         let (store, path) = (self.store.clone(), self.path(name)?);
         wait(async move {
@@ -96,6 +102,38 @@ impl Remote {
     fn name(&self, path: &Path) -> Option<String> {
         let below = path.as_ref().strip_prefix(self.base.as_ref())?;
         Some(below.trim_start_matches('/').to_owned())
+    }
+}
+
+/// A file in the making. Dropped before it is finished, it leaves nothing under its name.
+#[derive(Debug)]
+pub(super) struct Parts {
+    upload: Option<Box<dyn MultipartUpload>>,
+}
+
+impl Parts {
+    pub(super) fn push(&mut self, bytes: Bytes) -> Result<()> {
+        let Some(mut upload) = self.upload.take() else { return Ok(()) };
+        let (upload, pushed) = wait(async move {
+            let pushed = upload.put_part(PutPayload::from_bytes(bytes)).await;
+            Ok((upload, pushed))
+        })?;
+        self.upload = Some(upload);
+        pushed
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        let Some(mut upload) = self.upload.take() else { return Ok(()) };
+        wait(async move { upload.complete().await.map(drop) })
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.upload.take() {
+            // What it was dropped for is reported; that its parts stay with the store for a while is not worth more.
+            let _ = wait(async move { upload.abort().await });
+        }
     }
 }
 

@@ -13,8 +13,24 @@ fn folder() -> (tempfile::TempDir, Storage) {
     (dir, storage)
 }
 
+/// Pieces become one file, and a piece that is an error leaves what was there.
+fn writes_in_pieces(storage: &Storage) {
+    let pieces = |count: u8| (0..count).map(|n| Ok::<_, StorageError>(vec![n; 3_000_000]));
+    for count in [0, 1, 7] {
+        storage.write_pieces("pieces/file.bin", pieces(count)).unwrap();
+        let expected: Vec<u8> = (0..count).flat_map(|n| vec![n; 3_000_000]).collect();
+        assert!(storage.read("pieces/file.bin").unwrap() == expected, "{count} pieces");
+    }
+    let failing = pieces(5).chain([storage.read("nowhere").map(|bytes| bytes.to_vec())]);
+    let error = storage.write_pieces("pieces/file.bin", failing).unwrap_err();
+    assert!(matches!(error, StorageError::Missing { .. }), "{error}");
+    assert_eq!(storage.size("pieces/file.bin").unwrap(), 21_000_000);
+    storage.delete("pieces/file.bin").unwrap();
+}
+
 /// What every storage does, whatever is behind it.
 fn keeps_the_contract(storage: &Storage) {
+    writes_in_pieces(storage);
     storage.write("b/two.bin", &b"0123456789"[..]).unwrap();
     storage.write("b.txt", &b""[..]).unwrap();
     storage.write("a/x/deep.bin", &b"deep"[..]).unwrap();

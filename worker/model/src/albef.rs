@@ -88,7 +88,8 @@ impl Albef {
         let itm_head = Linear::new(scope.sub("itm_head"), width, 2, Init::FanIn(width), Init::FanIn(width))?;
         let temp = scope.param("temp", &[], Init::Constant(config.temp))?;
         let mut twin_params = ParamSet::default();
-        let twin = Tower::new(&mut Scope::root(&mut twin_params, device, false, config.init_std), config, "_m")?;
+        let twin =
+            Tower::new(&mut Scope::root(&mut twin_params, device, false, config.init_std), config, "_m")?;
         let twin_sources = twin_params
             .names()
             .iter()

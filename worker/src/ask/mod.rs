@@ -35,8 +35,7 @@ fn open(saved: &SavedModel, corpus: &str) -> anyhow::Result<EvaluationSet> {
 fn write_png(picture: &RgbImage, out: &Path) -> anyhow::Result<()> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Png).context("the picture cannot be encoded")?;
-    std::fs::write(out, bytes.into_inner())
-        .with_context(|| format!("{}: cannot be written", out.display()))
+    std::fs::write(out, bytes.into_inner()).with_context(|| format!("{}: cannot be written", out.display()))
 }
 
 /// Squares of three bytes a pixel as a picture.

@@ -89,7 +89,10 @@ pub fn search(saved: &SavedModel, search: &Search, out: Option<&Path>) -> anyhow
             Some(score) => format!("match {score:.2}, similarity {similarity:.3}"),
             None => format!("similarity {similarity:.3}"),
         };
-        tiles.push(Tile { picture: picture(shown.pixels, saved.side())?, lines: vec![figure, caption.clone()] });
+        tiles.push(Tile {
+            picture: picture(shown.pixels, saved.side())?,
+            lines: vec![figure, caption.clone()],
+        });
         hits.push(Hit { image, similarity, score, key: shown.metadata.source_key, caption });
     }
     if let Some(out) = out {
@@ -113,8 +116,10 @@ fn match_scores(
     let (ids, mask) = set.encode(&[&search.text], saved.model.device())?;
     gallery.add_texts(&ids, &mask)?;
     for images in images.chunks(search.batch.max(1)) {
-        let squares =
-            images.iter().map(|&image| Ok(set.picture(image as usize)?.pixels)).collect::<anyhow::Result<Vec<_>>>()?;
+        let squares = images
+            .iter()
+            .map(|&image| Ok(set.picture(image as usize)?.pixels))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let squares: Vec<&[u8]> = squares.iter().map(Vec::as_slice).collect();
         gallery.add_images(&images_of(&squares, saved.side(), saved.model.device())?)?;
     }

@@ -14,8 +14,9 @@ pub use sections::{CorpusConfig, DataConfig, EvaluationConfig, TrainConfig};
 use toml::{assignment, exact, one_line};
 
 /// Configurations that can be named instead of a path.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("demo", include_str!("../../../configs/demo.toml")),
+    ("demo-long", include_str!("../../../configs/demo-long.toml")),
     ("albef-base", include_str!("../../../configs/albef-base-4m.toml")),
     ("albef-base-4m", include_str!("../../../configs/albef-base-4m.toml")),
     ("small", include_str!("../../../configs/small.toml")),
@@ -94,7 +95,8 @@ impl JobConfig {
             })?,
             None => return Err(ConfigError::NotFound { name: name_or_path.to_owned() }),
         };
-        Self::parse(&text, replaced).map_err(|problem| ConfigError::Invalid { path: path.to_owned(), problem })
+        Self::parse(&text, replaced)
+            .map_err(|problem| ConfigError::Invalid { path: path.to_owned(), problem })
     }
 
     /// Reads TOML text; the error is one line.

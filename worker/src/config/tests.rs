@@ -80,3 +80,55 @@ fn sizes_that_would_overflow_are_refused() {
         assert!(line.contains("must lie between 1 and"), "{to}: {line}");
     }
 }
+
+/// The paths of all keys of a tree; of a list, those of its first entry.
+fn keys(path: &str, value: &serde_json::Value, out: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                keys(&format!("{path}.{key}"), value, out);
+            }
+        }
+        serde_json::Value::Array(list) if list.first().is_some_and(serde_json::Value::is_object) => {
+            keys(path, &list[0], out);
+        }
+        _ => {
+            out.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_every_key_there_is() {
+    let text = include_str!("../../../configs/reference.toml");
+    let job = JobConfig::parse(text, &[]).unwrap_or_else(|problem| panic!("{problem}"));
+    let tree: serde_json::Value = serde_json::to_value(&job).unwrap_or_default();
+    let written = config::Config::builder()
+        .add_source(config::File::from_str(text, config::FileFormat::Toml))
+        .build()
+        .and_then(|c| config::Source::collect(&c))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (mut known, mut shown) = Default::default();
+    keys("", &tree, &mut known);
+    keys("", &exact(config::Value::from(written)), &mut shown);
+    assert_eq!(known, shown);
+}
+
+#[test]
+fn a_value_is_replaced_from_the_command_line() {
+    let text = include_str!("../../../configs/small.toml");
+    let set = |setting: &str| JobConfig::parse(text, &[setting.to_owned()]);
+    assert_eq!(set("model.vision.depth=2").map(|job| job.model.vision.depth), Ok(2));
+    assert_eq!(set("train.dtype=bf16").map(|job| job.train.dtype), Ok(albef_model::Precision::Bf16));
+    assert_eq!(set("train.init=\"a b\"").map(|job| job.train.init), Ok(Some("a b".to_owned())));
+    for (setting, part) in [
+        ("model.vision.depth=x", "model.vision.depth"),
+        ("model.vision.dept=2", "did you mean `depth`?"),
+        ("seed", "KEY=VALUE"),
+        ("a b=1", "path of a key"),
+        ("=1", "path of a key"),
+    ] {
+        let line = set(setting).err().unwrap_or_default();
+        assert!(line.contains(part) && !line.contains('\n'), "{setting}: {line}");
+    }
+}

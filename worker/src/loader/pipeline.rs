@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use albef_corpus::order::Epoch;
 use rayon::prelude::*;
 
-use super::recipe::{Batch, Raw, Recipe};
 use super::LoadError;
+use super::recipe::{Batch, Raw, Recipe};
 
 /// The logical ranks that are loaded: `first .. first + count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,8 +107,9 @@ impl Recipe {
         config: RecipeConfig,
     ) -> Result<Self, LoadError> {
         config.augment.validate()?;
-        let shapes =
-            corpora.iter().map(|(corpus, weight)| CorpusShape { shards: corpus.shard_sizes(), weight: *weight });
+        let shapes = corpora
+            .iter()
+            .map(|(corpus, weight)| CorpusShape { shards: corpus.shard_sizes(), weight: *weight });
         let order = Order::new(shapes.collect(), config.order)?;
         Ok(Self { config, corpora: corpora.into_iter().map(|(corpus, _)| corpus).collect(), order, words })
     }
@@ -124,7 +125,13 @@ impl Recipe {
     }
 
     /// Reads one sample as it is stored. `epoch` is the order of the epoch that it lies in.
-    pub fn read(&self, epoch: &Epoch<'_>, step: u64, logical_rank: u64, index: u64) -> Result<Raw, LoadError> {
+    pub fn read(
+        &self,
+        epoch: &Epoch<'_>,
+        step: u64,
+        logical_rank: u64,
+        index: u64,
+    ) -> Result<Raw, LoadError> {
         let place = epoch.sample(self.order.position(step, logical_rank, index));
         let sample = read::sample(&self.corpora, place).map_err(|source| LoadError::Read {
             step,
@@ -160,8 +167,12 @@ impl Recipe {
             });
             let key = Key::new(self.config.order.seed, Purpose::Replacement, [position, attempt]);
             place = epoch.sample(begin + key.below(self.order.epoch_len()));
-            let other = read::sample(&self.corpora, place)
-                .map_err(|source| LoadError::Read { step, logical_rank, index, source })?;
+            let other = read::sample(&self.corpora, place).map_err(|source| LoadError::Read {
+                step,
+                logical_rank,
+                index,
+                source,
+            })?;
             problem = match self.picture(raw, &other, position, out) {
                 Ok(caption) => return Ok(Cooked { caption, replaced }),
                 Err(problem) => problem,
@@ -185,7 +196,14 @@ impl Recipe {
         let raw = captions.get(chosen).map_or("", String::as_str);
         let config = &self.config;
         PICTURES.with_borrow_mut(|pictures| {
-            pictures.augmented(&sample.image, raw, &config.augment, &mut self.generator(at), config.exact, out)
+            pictures.augmented(
+                &sample.image,
+                raw,
+                &config.augment,
+                &mut self.generator(at),
+                config.exact,
+                out,
+            )
         })?;
         Ok(caption::clean(raw, config.max_words))
     }

@@ -57,9 +57,7 @@ pub enum FolderError {
         key: String,
     },
     /// The vocabulary is another than that of the run.
-    #[error(
-        "{0} is not the vocabulary of this job; give another --out, or --fresh to throw that run away"
-    )]
+    #[error("{0} is not the vocabulary of this job; give another --out, or --fresh to throw that run away")]
     Vocabulary(String),
     /// The configuration of the run cannot be read.
     #[error(transparent)]
@@ -92,7 +90,8 @@ impl RunFolder {
     pub fn open(path: &Path, job: &JobConfig, vocabulary: &str, fresh: bool) -> Result<Self> {
         let at = |name: &str| path.join(name);
         fs::create_dir_all(path).map_err(io(path))?;
-        let lock = OpenOptions::new().create(true).append(true).open(at(METRICS)).map_err(io(&at(METRICS)))?;
+        let lock =
+            OpenOptions::new().create(true).append(true).open(at(METRICS)).map_err(io(&at(METRICS)))?;
         if lock.try_lock().is_err() {
             return Err(FolderError::InUse(path.display().to_string()));
         }
@@ -139,7 +138,9 @@ impl RunFolder {
         }
         let step = trainer.step();
         // A step's own records bear its number; an evaluation's is that of the steps before it.
-        self.keep_lines(METRICS, |line| line.step < step || (line.kind == "evaluation" && line.step == step))?;
+        self.keep_lines(METRICS, |line| {
+            line.step < step || (line.kind == "evaluation" && line.step == step)
+        })?;
         let replaced = self.keep_lines(REPLACED, |line| line.step < step)?;
         let path = self.at(METRICS);
         self.metrics = Some(BufWriter::new(OpenOptions::new().append(true).open(&path).map_err(io(&path))?));
@@ -155,7 +156,8 @@ impl RunFolder {
         let mut reader = BufReader::new(File::open(&path).map_err(io(&path))?);
         let (mut line, mut end, mut lines) = (String::new(), 0, 0);
         while reader.read_line(&mut line).map_err(io(&path))? > 0 {
-            let kept = line.ends_with('\n') && serde_json::from_str::<Line>(&line).is_ok_and(|line| keep(&line));
+            let kept =
+                line.ends_with('\n') && serde_json::from_str::<Line>(&line).is_ok_and(|line| keep(&line));
             if !kept {
                 break;
             }

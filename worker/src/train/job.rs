@@ -78,7 +78,8 @@ pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Resu
     let block = Block { first: 0, count: job.logical_ranks };
     let loader = Loader::start(recipe, block, first, threads(data))?;
     let mut stepper = Stepper::new(&job, samples, loader, replaced);
-    let deadline = job.train.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+    let deadline =
+        job.train.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
     let mut stopped = false;
     while trainer.step() < steps {
         let made = stepper.step(&mut trainer, &mut Alone)?;
@@ -134,8 +135,7 @@ fn evaluate(
     let batch = job.evaluation.as_ref().map_or(64, |e| e.batch);
     let report = set.run(trainer.model(), job.train.dtype.kind(), rerank, batch)?;
     let text = format!("retrieval after {} steps\n{report}", trainer.step());
-    let record =
-        EvaluationRecord { step: trainer.step(), report, seconds: start.elapsed().as_secs_f64() };
+    let record = EvaluationRecord { step: trainer.step(), report, seconds: start.elapsed().as_secs_f64() };
     folder.record(&Record::Evaluation(record))?;
     Ok(text)
 }
@@ -149,7 +149,11 @@ fn side(job: &JobConfig) -> u32 {
 pub(crate) fn fits(job: &JobConfig, words: &WordPiece, path: &str) -> anyhow::Result<()> {
     let text = &job.model.text;
     if words.vocab_size() as i64 > text.vocab {
-        bail!("{path}: has {} tokens, model.text.vocab = {}: make them equal", words.vocab_size(), text.vocab);
+        bail!(
+            "{path}: has {} tokens, model.text.vocab = {}: make them equal",
+            words.vocab_size(),
+            text.vocab
+        );
     }
     for (key, configured, found) in [
         ("pad_id", text.pad_id, words.pad_id()),
@@ -183,7 +187,7 @@ fn recipe(job: &JobConfig, data: &DataConfig, words: Arc<WordPiece>) -> anyhow::
         max_tokens: data.max_tokens,
         exact: data.exact,
     };
-    Ok(Recipe::new(corpora, words, config).context("[data]")?)
+    Recipe::new(corpora, words, config).context("[data]")
 }
 
 fn threads(data: &DataConfig) -> Threads {

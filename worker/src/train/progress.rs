@@ -72,7 +72,9 @@ impl Progress {
                 bar.set_position(record.step + 1);
                 bar.set_message(figures);
             }
-            None if self.shown.is_none_or(|shown| shown.elapsed() >= PAUSE) || record.step + 1 == self.steps => {
+            None if self.shown.is_none_or(|shown| shown.elapsed() >= PAUSE)
+                || record.step + 1 == self.steps =>
+            {
                 self.shown = Some(Instant::now());
                 let left = indicatif::HumanDuration(left);
                 eprintln!("step {}/{}  {figures}  {left} left", record.step + 1, self.steps);

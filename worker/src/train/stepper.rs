@@ -70,8 +70,7 @@ impl<'a> Stepper<'a> {
         let batches = batches.map_err(computed)?;
         let first_rank = loaded.first().map_or(0, |batch| batch.logical_rank);
         let share = Share { first_rank, batches: &batches };
-        let report =
-            trainer.train_share(share, exchange, (alpha, lr), &mut |_| {}).map_err(computed)?;
+        let report = trainer.train_share(share, exchange, (alpha, lr), &mut |_| {}).map_err(computed)?;
         let torch = |error: tch::TchError| computed(error.into());
         let temp = trainer.model().temp.f_double_value(&[]).map_err(torch)?;
         let gradient_norm =

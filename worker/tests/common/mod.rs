@@ -14,7 +14,7 @@ const COLOURS: [(&str, [u8; 3]); 4] =
 const PLACES: [&str; 4] = ["above", "below", "beside", "around"];
 
 /// Samples of the corpus.
-pub const SAMPLES: u64 = 16;
+pub(crate) const SAMPLES: u64 = 16;
 
 /// A drawing of 24 × 24 pixels that its caption describes, no two alike.
 fn drawing(colour: usize, place: usize) -> (Rgb, String) {
@@ -33,20 +33,23 @@ fn drawing(colour: usize, place: usize) -> (Rgb, String) {
 }
 
 /// A folder with a corpus, a vocabulary and a job.
-pub struct World {
-    pub dir: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pictures = dir.path().join("pictures");
         std::fs::create_dir(&pictures).unwrap();
         let mut captions = Vec::new();
         for n in 0..SAMPLES as usize {
             let (picture, caption) = drawing(n / 4, n % 4);
-            std::fs::write(pictures.join(format!("{n:02}.png")), image::encode(&picture, Encoding::Png).unwrap())
-                .unwrap();
+            std::fs::write(
+                pictures.join(format!("{n:02}.png")),
+                image::encode(&picture, Encoding::Png).unwrap(),
+            )
+            .unwrap();
             std::fs::write(pictures.join(format!("{n:02}.txt")), &caption).unwrap();
             captions.push(caption);
         }
@@ -65,32 +68,34 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
     /// `albef-worker train job.toml --out OUT …`, ready to start.
-    pub fn training(&self, out: &str, more: &[&str]) -> Command {
+    pub(crate) fn training(&self, out: &str, more: &[&str]) -> Command {
         let mut command = Command::new(worker());
-        command.args(["train", &self.path("job.toml"), "--out", &self.path(out), "--threads", "1"]).args(more);
+        command
+            .args(["train", &self.path("job.toml"), "--out", &self.path(out), "--threads", "1"])
+            .args(more);
         command
     }
 
-    pub fn train(&self, out: &str, more: &[&str]) -> Output {
+    pub(crate) fn train(&self, out: &str, more: &[&str]) -> Output {
         self.training(out, more).output().unwrap()
     }
 }
 
-pub fn worker() -> PathBuf {
+pub(crate) fn worker() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_albef-worker")).to_owned()
 }
 
 /// The one line of a refusal.
-pub fn refusal(out: &Output) -> String {
+pub(crate) fn refusal(out: &Output) -> String {
     let text = String::from_utf8_lossy(&out.stderr).into_owned();
     assert_eq!((out.status.code(), text.trim_end().lines().count()), (Some(2), 1), "{text}");
     text
