@@ -92,8 +92,12 @@ fn text(out: &mut RgbImage, line: &str, (x, y): (u32, u32), scale: u32) {
 /// Lays a heat map, `grid × grid` values row after row, over a picture: the hotter, the more colour.
 pub fn heat(picture: &RgbImage, values: &[f32], grid: u32) -> RgbImage {
     let hottest = values.iter().copied().filter(|v| v.is_finite()).fold(f32::MIN_POSITIVE, f32::max);
+    // What is not a number is cold.
     let coarse = image::ImageBuffer::from_fn(grid, grid, |x, y| {
-        image::Luma([values.get((y * grid + x) as usize).map_or(0.0, |v| (v / hottest).clamp(0.0, 1.0))])
+        image::Luma([values
+            .get((y * grid + x) as usize)
+            .filter(|v| v.is_finite())
+            .map_or(0.0, |v| (v / hottest).clamp(0.0, 1.0))])
     });
     let picture = imageops::resize(picture, TILE, TILE, imageops::FilterType::Triangle);
     let fine = imageops::resize(&coarse, TILE, TILE, imageops::FilterType::Triangle);

@@ -179,14 +179,17 @@ fn a_saved_model_finds_and_explains() {
     let out = ask(&["explain", &run, &picture, "a red thing around", "--out", &heat]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let drawn = image::load_from_memory(&world.read("heat.png")).unwrap();
-    // The picture and four words, in one row of five.
+    // The picture and four words, in one row of five, somewhere warm.
+    let pixels = drawn.to_rgb8();
+    assert!(pixels.pixels().any(|p| i32::from(p.0[0]) - i32::from(p.0[2]) > 120 && p.0[1] < 120));
     assert!(drawn.width() > 900 && drawn.height() < 300, "{} x {}", drawn.width(), drawn.height());
 
     let vocabulary = world.path("vocab.txt");
     for (args, part) in [
         (&["explain", &run, &vocabulary, "a", "--out", &heat][..], "not an image"),
         (&["explain", &run, &picture, " ?! ", "--out", &heat], "nothing is left"),
-        (&["explain", &run, &picture, "red", "--layer", "7", "--out", &heat], "below 1"),
+        (&["explain", &run, &picture, "red", "--layer", "7", "--out", &heat], "below 2"),
+        (&["explain", &run, &picture, "red", "--layer", "1", "--out", &heat], "only [CLS]"),
         (&["search", &run, "", "--corpus", &corpus], "nothing is left"),
         (&["search", &corpus, "red", "--corpus", &corpus], "config.toml"),
         (&["eval", &run, "--corpus", &run], "manifest.json"),

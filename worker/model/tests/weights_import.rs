@@ -53,10 +53,14 @@ fn a_minilm_text_encoder_gives_the_recorded_hidden_states() {
     let [ids, mask, expected] =
         ["input_ids", "attention_mask", "last_hidden_state"].map(|name| file.read(name).unwrap());
     let (found, _) = model.encode_texts(&Pass::evaluation(Kind::Float), &ids, &mask).unwrap();
-    // Padded tokens, too: they attend to the text in both programs.
+    let text = mask.unsqueeze(-1).to_kind(Kind::Float);
+    let error = max_difference(&(&found * &text), &(&expected * &text));
+    assert!(error <= 1e-5, "{error:.2e}");
+    // Padded tokens, too: they attend to the text in both programs. Nobody reads them, and rounding shows there first:
+    // four of 18,432 numbers differ by up to 1.2e-4 on a processor other than the one that recorded them.
     assert!(mask.eq(0).any().int64_value(&[]) == 1);
     let error = max_difference(&found, &expected);
-    assert!(error <= 1e-4, "{error:.2e}");
+    assert!(error <= 1e-3, "{error:.2e}");
 }
 
 /// A BERT file for `config` in Hugging Face's naming, with a vocabulary head.

@@ -28,7 +28,8 @@ pub struct Explained {
 /// default the one below the middle, which is the published third of six.
 ///
 /// # Errors
-/// If the file is no image, nothing is left of the text, or there is no such layer.
+/// If the file is no image, nothing is left of the text, there is no such layer, or it is the last one, from which words do
+/// not reach the score.
 pub fn explain(
     saved: &SavedModel,
     image: &Path,
@@ -49,6 +50,17 @@ pub fn explain(
     let (ids, mask) = encode(&saved.words, &[&cleaned], max_tokens, device)?;
     let depth = saved.model.online.text.fusion_layers().len();
     let layer = layer.unwrap_or(depth.saturating_sub(1) / 2);
+    if layer + 1 == depth {
+        bail!(
+            "layer {layer} is the last of {depth}: only [CLS] reaches the match score from there, so words have no map; \
+             {}",
+            if depth > 1 {
+                "choose an earlier one with --layer"
+            } else {
+                "train with model.text.fusion_layer lower"
+            }
+        );
+    }
     let kind = saved.precision(dtype)?.kind();
     let explanation = albef_model::explain::explain(&saved.model, kind, &images, &ids, &mask, layer)?;
 
