@@ -61,7 +61,8 @@ pub struct ImageConfig {
     pub min_side: u32,
     /// Images whose longer side is more than so many times the shorter are dropped: banners and rules.
     pub max_aspect: f64,
-    /// Images of which more than this share has (nearly) one colour are dropped as blank.
+    /// Images of which more than this share has (nearly) one colour are dropped as blank. Thin outlines on a page reach
+    /// 0.9975.
     pub max_blank: f64,
     /// Images are shrunk to this longer side; absent leaves them as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +102,9 @@ pub struct DuplicateConfig {
     pub near_bits: u32,
     /// Levels of 255 by which the mean colours of a quarter may differ.
     pub near_colour: u8,
+    /// How far two pictures of near hashes and colours may be apart at 8 × 8 in grey, as a share of their contrast. An
+    /// image that looks like one of `exclude` is kept out without this question.
+    pub near_detail: f64,
     /// Corpora whose images must not occur here, byte for byte or nearly: the evaluation sets of a training corpus, or
     /// the training corpus of an evaluation set.
     pub exclude: Vec<String>,
@@ -137,7 +141,7 @@ impl Default for ImageConfig {
             max_pixels: 50_000_000,
             min_side: 16,
             max_aspect: 4.0,
-            max_blank: 0.995,
+            max_blank: 0.998,
             max_side: None,
             encoding: Encoding::Keep,
             jpeg_quality: 90,
@@ -146,9 +150,23 @@ impl Default for ImageConfig {
     }
 }
 
+impl DuplicateConfig {
+    /// When two pictures are near.
+    pub(super) fn nearness(&self) -> Nearness {
+        Nearness::new(self.near_bits, self.near_colour, self.near_detail)
+    }
+}
+
 impl Default for DuplicateConfig {
     fn default() -> Self {
-        Self { exact: true, near: true, near_bits: 5, near_colour: 28, exclude: Vec::new() }
+        Self {
+            exact: true,
+            near: true,
+            near_bits: 5,
+            near_colour: 28,
+            near_detail: 0.15,
+            exclude: Vec::new(),
+        }
     }
 }
 
@@ -212,6 +230,10 @@ impl BuildConfig {
         }
         if !(1..=8192).contains(&svg_side) {
             return refuse("image.svg_side", svg_side.to_string(), "must lie between 1 and 8192");
+        }
+        let near_detail = self.duplicates.near_detail;
+        if !(0.0..=2.0).contains(&near_detail) {
+            return refuse("duplicates.near_detail", near_detail.to_string(), "must lie in [0, 2]");
         }
         if self.duplicates.near_bits > Nearness::MAX_BITS {
             return refuse(

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::split::Member;
-use crate::dedup::Fingerprint;
+use crate::dedup::{Detail, Fingerprint};
 use crate::record::Origin;
 use crate::rules::Finding;
 
@@ -56,4 +56,6 @@ pub(super) struct ImageFact {
     /// What near duplicates share; none for flat images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) print: Option<Fingerprint>,
+    /// What tells near pictures apart.
+    pub(super) detail: Detail,
 }

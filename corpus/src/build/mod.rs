@@ -28,7 +28,7 @@ pub use config::{
     BuildConfig, DuplicateConfig, Encoding, GalleryConfig, ImageConfig, ShardConfig, SourceConfig,
 };
 pub use error::BuildError;
-pub use report::{Report, RuleCount};
+pub use report::{Example, Histogram, Report, RuleCount};
 pub use split::{Part, SplitConfig};
 
 use workspace::Workspace;

@@ -1,47 +1,16 @@
 //! `report.html`: one file that shows a person what the rules took, so that a greedy one is seen.
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::report::{Report, RuleCount};
+use super::report::{Example, Histogram, Report};
 
-/// A picture with what is said of it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Example {
-    /// JPEG bytes; none where the image could not be decoded.
-    pub(super) thumbnail: Option<Vec<u8>>,
-    /// Its captions.
-    pub(super) captions: Vec<String>,
-    /// Why it is here.
-    pub(super) note: String,
-    /// Where it comes from.
-    pub(super) origin: String,
-}
-
-/// Counts of a quantity before and after the rules.
-#[derive(Debug, Clone)]
-pub(super) struct Histogram {
-    title: &'static str,
-    unit: &'static str,
-    /// Lower ends of the bins; the last one is open.
-    edges: &'static [u32],
-    before: Vec<u64>,
-    after: Vec<u64>,
-}
+/// The picture of an [`Example`], if it could be decoded: JPEG bytes.
+pub(super) type Thumbnail = Option<Vec<u8>>;
 
 impl Histogram {
-    /// Empty bins.
-    pub(super) fn new(title: &'static str, unit: &'static str, edges: &'static [u32]) -> Self {
-        Self { title, unit, edges, before: vec![0; edges.len()], after: vec![0; edges.len()] }
-    }
-
-    /// Counts `value`, and among those that stay if it is `kept`.
-    pub(super) fn add(&mut self, value: u32, kept: bool) {
-        let bin = self.edges.partition_point(|&edge| edge <= value).saturating_sub(1);
-        self.before[bin] += 1;
-        self.after[bin] += u64::from(kept);
-    }
-
     fn markup(&self) -> Markup {
         let most = self.before.iter().copied().max().unwrap_or(0).max(1);
         let percent = |count: u64| format!("{:.2}%", 100.0 * count as f64 / most as f64);
@@ -75,13 +44,8 @@ border:1px solid #dde3ea;background:#fff}.blank{display:grid;place-items:center;
 figcaption .origin{color:#737d8c}.histograms{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));\
 gap:1.5rem}";
 
-/// The whole page.
-pub(super) fn page(
-    report: &Report,
-    histograms: &[Histogram],
-    dropped: &[(RuleCount, Vec<Example>)],
-    kept: &[Example],
-) -> String {
+/// The whole page; `thumbnails` has the picture of an example by the number of its record.
+pub(super) fn page(report: &Report, thumbnails: &BTreeMap<u64, Thumbnail>) -> String {
     let share = |count: u64| format!("{:.1} %", 100.0 * count as f64 / report.records.max(1) as f64);
     html! {
         (DOCTYPE)
@@ -119,14 +83,14 @@ pub(super) fn page(
                 p { "A rule that takes a caption and leaves another of the same image is counted under captions." }
                 h2 { "Before and after" }
                 p { "Light: every image that could be decoded, and its captions. Dark: what was kept." }
-                div.histograms { @for histogram in histograms { (histogram.markup()) } }
+                div.histograms { @for histogram in &report.histograms { (histogram.markup()) } }
                 h2 { "Kept" }
-                div.examples { @for example in kept { (example.markup()) } }
-                @for (rule, examples) in dropped {
-                    @if !examples.is_empty() {
+                div.examples { @for example in &report.kept { (example.markup(thumbnails)) } }
+                @for rule in &report.rules {
+                    @if !rule.examples.is_empty() {
                         h2 { "Dropped: " code { (rule.reason.code()) } }
-                        p { (rule.description) " — the first " (examples.len()) " of " (rule.records) "." }
-                        div.examples { @for example in examples { (example.markup()) } }
+                        p { (rule.description) " — the first " (rule.examples.len()) " of " (rule.records) "." }
+                        div.examples { @for example in &rule.examples { (example.markup(thumbnails)) } }
                     }
                 }
             }
@@ -136,10 +100,10 @@ pub(super) fn page(
 }
 
 impl Example {
-    fn markup(&self) -> Markup {
+    fn markup(&self, thumbnails: &BTreeMap<u64, Thumbnail>) -> Markup {
         html! {
             figure {
-                @match &self.thumbnail {
+                @match thumbnails.get(&self.record).and_then(Option::as_ref) {
                     Some(bytes) => img alt="" src={ "data:image/jpeg;base64," (STANDARD.encode(bytes)) };,
                     None => div.blank { "no image" },
                 }

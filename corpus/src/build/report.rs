@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::fact::Fact;
-use super::page::{Example, Histogram, page};
+use super::page::{Thumbnail, page};
 use super::survey::CHUNK;
 use super::verdict::{self, Tally, Verdict, verdicts_name};
 use super::workspace::{REPORT, Workspace};
@@ -21,7 +21,7 @@ const PAGE: &str = "report.html";
 /// Every dropped or trimmed record, one a line.
 const DROPPED: &str = "dropped.jsonl";
 
-/// Counts of a finished build: `report.json`.
+/// What a finished build did: `report.json`, and with pictures `report.html`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Records read.
@@ -41,6 +41,41 @@ pub struct Report {
     pub shards: usize,
     /// Bytes of all shards.
     pub bytes: u64,
+    /// Sizes and lengths before and after the rules.
+    #[serde(default)]
+    pub histograms: Vec<Histogram>,
+    /// Some records that were kept.
+    #[serde(default)]
+    pub kept: Vec<Example>,
+}
+
+/// Counts of a quantity before and after the rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// What is counted.
+    pub title: String,
+    /// Its unit, empty for none.
+    pub unit: String,
+    /// Lower ends of the bins; the last bin is open.
+    pub edges: Vec<u32>,
+    /// All records whose image could be decoded.
+    pub before: Vec<u64>,
+    /// Of them those that were kept.
+    pub after: Vec<u64>,
+}
+
+/// A record that shows what a rule takes, or what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// Its number among all records, from 0.
+    pub record: u64,
+    /// Where it comes from.
+    pub origin: String,
+    /// Its captions as the source has them, shortened.
+    pub captions: Vec<String>,
+    /// What the rule measured; empty for a kept record.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// What a rule took.
@@ -54,6 +89,9 @@ pub struct RuleCount {
     pub records: u64,
     /// Captions dropped or trimmed of records that stayed.
     pub captions: u64,
+    /// The first records dropped as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
 }
 
 /// A line of `dropped.jsonl`.
@@ -80,20 +118,23 @@ pub(super) fn finish(
     let mut page_parts = PageParts::new(tally);
     let chunks = 0..records.div_ceil(CHUNK as u64);
     workspace.out.write_pieces(DROPPED, chunks.map(|chunk| page_parts.read_back(workspace, chunk)))?;
+    let PageParts { histograms, examples, thumbnails, .. } = page_parts;
     let report = Report {
         records,
         images: shards.iter().map(|s| s.samples).sum(),
         captions: shards.iter().map(|s| s.captions).sum(),
         joined: tally.joined,
         elsewhere: tally.elsewhere,
-        rules: Reason::ALL.map(|reason| count(reason, tally)).to_vec(),
+        rules: Reason::ALL.map(|reason| count(reason, tally, &examples)).to_vec(),
         shards: shards.len(),
         bytes: shards.iter().map(|s| s.data.bytes).sum(),
+        histograms: histograms.into(),
+        kept: chosen(&tally.kept_examples, &examples),
     };
     let mut json = serde_json::to_vec_pretty(&report)?;
     json.push(b'\n');
     workspace.out.write(REPORT, json)?;
-    workspace.out.write(PAGE, page_parts.page(&report, tally))?;
+    workspace.out.write(PAGE, page(&report, &thumbnails))?;
     if shards.is_empty() {
         return Err(BuildError::Nothing { records, path: workspace.out.location().to_owned() });
     }
@@ -116,23 +157,49 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-fn count(reason: Reason, tally: &Tally) -> RuleCount {
+fn count(reason: Reason, tally: &Tally, examples: &BTreeMap<u64, Example>) -> RuleCount {
     let of = |counts: &BTreeMap<Reason, u64>| counts.get(&reason).copied().unwrap_or_default();
     RuleCount {
         reason,
         description: reason.description().to_owned(),
         records: of(&tally.records),
         captions: of(&tally.captions),
+        examples: tally.examples.get(&reason).map_or_else(Vec::new, |numbers| chosen(numbers, examples)),
+    }
+}
+
+fn chosen(numbers: &[u64], examples: &BTreeMap<u64, Example>) -> Vec<Example> {
+    numbers.iter().filter_map(|number| examples.get(number).cloned()).collect()
+}
+
+impl Histogram {
+    /// Empty bins.
+    fn new(title: &str, unit: &str, edges: &[u32]) -> Self {
+        let none = vec![0; edges.len()];
+        Self {
+            title: title.to_owned(),
+            unit: unit.to_owned(),
+            edges: edges.to_vec(),
+            before: none.clone(),
+            after: none,
+        }
+    }
+
+    /// Counts `value`, and among those that stay if it is `kept`.
+    fn add(&mut self, value: u32, kept: bool) {
+        let bin = self.edges.partition_point(|&edge| edge <= value).saturating_sub(1);
+        self.before[bin] += 1;
+        self.after[bin] += u64::from(kept);
     }
 }
 
 /// What the page shows, gathered from facts and verdicts.
 struct PageParts {
     wanted: BTreeSet<u64>,
-    sides: Histogram,
-    aspects: Histogram,
-    words: Histogram,
+    /// Sides, aspects, words.
+    histograms: [Histogram; 3],
     examples: BTreeMap<u64, Example>,
+    thumbnails: BTreeMap<u64, Thumbnail>,
 }
 
 impl PageParts {
@@ -140,10 +207,13 @@ impl PageParts {
         let aspect = "Longer side / shorter side, in hundredths";
         Self {
             wanted: tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect(),
-            sides: Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]),
-            aspects: Histogram::new(aspect, "", &[100, 110, 150, 200, 300, 400]),
-            words: Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+            histograms: [
+                Histogram::new("Shorter side", "px", &[0, 16, 32, 64, 128, 256, 512, 1024, 2048]),
+                Histogram::new(aspect, "", &[100, 110, 150, 200, 300, 400]),
+                Histogram::new("Words of a caption", "", &[0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100]),
+            ],
             examples: BTreeMap::new(),
+            thumbnails: BTreeMap::new(),
         }
     }
 
@@ -152,6 +222,7 @@ impl PageParts {
         let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
         let first = chunk * CHUNK as u64;
         let mut lines = Vec::new();
+        let [sides, aspects, words] = &mut self.histograms;
         for ((fact, verdict), number) in verdict::facts(workspace, chunk)?.iter().zip(&verdicts).zip(first..)
         {
             if *verdict == Verdict::Elsewhere {
@@ -161,35 +232,23 @@ impl PageParts {
             if let Some(image) = &fact.image {
                 let (long, short) = (image.width.max(image.height), image.width.min(image.height).max(1));
                 let aspect = u64::from(long) * 100 / u64::from(short);
-                self.sides.add(short, kept);
-                self.aspects.add(aspect.try_into().unwrap_or(u32::MAX), kept);
+                sides.add(short, kept);
+                aspects.add(aspect.try_into().unwrap_or(u32::MAX), kept);
             }
             for &count in &fact.words {
-                self.words.add(count, kept);
+                words.add(count, kept);
             }
             if self.wanted.contains(&number) {
-                self.examples.insert(number, example(workspace, fact, verdict, number)?);
+                self.examples.insert(number, example(fact, verdict, number));
+                self.thumbnails.insert(number, workspace.read_bytes(&thumbnail_name(number))?);
             }
             dropped_lines(fact, verdict, &mut lines)?;
         }
         Ok(lines)
     }
-
-    fn page(self, report: &Report, tally: &Tally) -> String {
-        let of = |numbers: &[u64]| {
-            numbers.iter().filter_map(|n| self.examples.get(n).cloned()).collect::<Vec<_>>()
-        };
-        let dropped: Vec<_> = report
-            .rules
-            .iter()
-            .map(|rule| (rule.clone(), of(tally.examples.get(&rule.reason).map_or(&[], Vec::as_slice))))
-            .collect();
-        let kept = of(&tally.kept_examples);
-        page(report, &[self.sides, self.aspects, self.words], &dropped, &kept)
-    }
 }
 
-fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -> Result<Example> {
+fn example(fact: &Fact, verdict: &Verdict, record: u64) -> Example {
     let note = match verdict {
         Verdict::Drop(Finding { measured, threshold, .. }) => match (measured, threshold) {
             (measured, Some(threshold)) => format!("{} (limit {})", shown(measured), shown(threshold)),
@@ -197,8 +256,7 @@ fn example(workspace: &Workspace, fact: &Fact, verdict: &Verdict, number: u64) -
         },
         Verdict::Keep(_) | Verdict::Join | Verdict::Elsewhere => String::new(),
     };
-    let thumbnail = workspace.read_bytes(&thumbnail_name(number))?;
-    Ok(Example { thumbnail, captions: fact.quoted.clone(), note, origin: fact.origin.to_string() })
+    Example { record, origin: fact.origin.to_string(), captions: fact.quoted.clone(), note }
 }
 
 fn shown(value: &Value) -> String {

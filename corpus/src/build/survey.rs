@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use super::fact::{CaptionFinding, Fact, ImageFact};
 use super::workspace::Workspace;
 use super::{BuildConfig, BuildError, Progress, Result};
-use crate::dedup::{Fingerprint, PixelHash};
+use crate::dedup::{Detail, Fingerprint, PixelHash};
 use crate::image::{self, Limits, Resizer, Rgb, quality};
 use crate::record::{BadRecord, ImageError, Record};
 use crate::rules::{CaptionJudge, Finding, Judgement, Reason, Value};
@@ -186,13 +186,15 @@ impl Surveyor {
     }
 
     fn describe(&mut self, record: &Record, pixels: &Rgb) -> Result<ImageFact> {
-        let print = Fingerprint::of(pixels, &mut self.resizer)
-            .map_err(|source| BuildError::Image { origin: record.origin.to_string(), source })?;
+        let failed = |source| BuildError::Image { origin: record.origin.to_string(), source };
+        let print = Fingerprint::of(pixels, &mut self.resizer).map_err(failed)?;
+        let detail = Detail::of(pixels, &mut self.resizer).map_err(failed)?;
         Ok(ImageFact {
             width: pixels.width(),
             height: pixels.height(),
             pixels: hex(&PixelHash::of(pixels).to_bytes()),
             print,
+            detail,
         })
     }
 }

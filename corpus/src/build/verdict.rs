@@ -8,7 +8,7 @@ use super::split::Split;
 use super::survey::{CHUNK, facts_name, hex};
 use super::workspace::Workspace;
 use super::{BuildConfig, BuildError, GalleryConfig, Progress, Result};
-use crate::dedup::{ExactIndex, NearIndex, Nearness, Owner, PixelHash};
+use crate::dedup::{ExactIndex, NearIndex, Owner, PixelHash};
 use crate::rules::{CaptionFrequency, Finding, Reason};
 use crate::shard::Corpus;
 
@@ -137,7 +137,7 @@ struct Judge {
 
 impl Judge {
     fn new(config: &BuildConfig, frequency: CaptionFrequency, split: Option<Split>) -> Result<Self> {
-        let nearness = Nearness::new(config.duplicates.near_bits, config.duplicates.near_colour);
+        let nearness = config.duplicates.nearness();
         let mut excluded = HashSet::new();
         let mut prints = Vec::new();
         for location in &config.duplicates.exclude {
@@ -273,8 +273,8 @@ impl Judge {
         let (Some(index), Some(print)) = (&mut self.near_index, image.print) else { return Ok(None) };
         let number = u32::try_from(number).map_err(|_| crate::dedup::TooMany)?;
         let owner = match self.near {
-            true => index.find_or_insert(print, number)?,
-            false => index.find(&print),
+            true => index.find_or_insert(print, image.detail, number)?,
+            false => index.find(&print, &image.detail),
         };
         Ok(owner.map(|owner| match owner {
             Owner::Evaluation(_) => Finding::text(Reason::EvaluationImage, "looks the same"),

@@ -31,7 +31,7 @@ impl Fingerprint {
     pub fn of(image: &Rgb, resizer: &mut Resizer) -> Result<Option<Self>, ImageError> {
         let small = resizer.filtered(image, CropBox::whole(image), COLUMNS, ROWS, FilterType::Bilinear)?;
         let (pixels, _) = small.pixels().as_chunks::<3>();
-        let grey: Vec<u32> = pixels.iter().map(grey).collect();
+        let grey: Vec<u32> = pixels.iter().map(luma).collect();
         let mut hash = 0_u64;
         for row in grey.chunks_exact(COLUMNS as usize) {
             for pair in row.windows(2) {
@@ -60,8 +60,8 @@ impl Fingerprint {
     }
 }
 
-/// Luma of ITU-R BT.601 in PIL's integers.
-fn grey(pixel: &[u8; 3]) -> u32 {
+/// Luma of ITU-R BT.601 in PIL's integers, 0 to 255.
+pub(super) fn luma(pixel: &[u8; 3]) -> u32 {
     let [r, g, b] = pixel.map(u32::from);
     (r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16
 }

@@ -8,37 +8,39 @@
 //!
 //! **Crowds.** Simple drawings share band values. A bucket is a chain until 64 entries; the rest of it is spread over
 //! cells of six of the twelve colour channels, of which a look-up needs at most 64. Pictures that are near each other
-//! are not in the index twice, so what is left in a cell differs in hash or in the other colours.
+//! are not in the index twice, so what is left in a cell differs in hash, in the other colours or in detail.
 use std::collections::HashMap;
 
-use super::Fingerprint;
+use super::{Detail, Fingerprint};
 
-/// When two fingerprints count as near.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When two pictures count as near.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Nearness {
     bits: u32,
     colour: u8,
+    detail: f64,
 }
 
 impl Nearness {
     /// The largest number of differing bits that the bands can find.
     pub const MAX_BITS: u32 = 5;
 
-    /// At most `bits` differing bits (more than 5 count as 5) and `colour` levels of difference in each colour channel.
-    pub fn new(bits: u32, colour: u8) -> Self {
-        Self { bits: bits.min(Self::MAX_BITS), colour }
+    /// At most `bits` differing bits (more than 5 count as 5), `colour` levels of difference in each colour channel, and
+    /// a [`Detail::difference`] of at most `detail`.
+    pub fn new(bits: u32, colour: u8, detail: f64) -> Self {
+        Self { bits: bits.min(Self::MAX_BITS), colour, detail }
     }
 
-    /// Whether two fingerprints are near.
+    /// Whether two fingerprints are near; details are not asked.
     pub fn holds(&self, a: &Fingerprint, b: &Fingerprint) -> bool {
         a.distance(b) <= self.bits && a.colour_distance(b) <= self.colour
     }
 }
 
 impl Default for Nearness {
-    /// 5 bits and 28 levels.
+    /// 5 bits, 28 levels, and 0.15 of the contrast.
     fn default() -> Self {
-        Self::new(5, 28)
+        Self::new(5, 28, 0.15)
     }
 }
 
@@ -58,8 +60,8 @@ pub struct TooMany;
 
 /// Known fingerprints; the first in the order of insertion wins.
 ///
-/// Memory: 36 bytes a fingerprint (20 for itself, 12 for its places in three chains, 4 for its number), in vectors
-/// that double, so up to 72 and for a moment 108; 16 bytes more for each place of three beyond a bucket's 64; and 48 MiB
+/// Memory: 100 bytes a picture (20 for its fingerprint, 64 for its detail, 12 for its places in three chains, 4 for its
+/// number), in vectors that double, so up to 200 and for a moment 300; 16 bytes more for each place of three beyond a bucket's 64; and 48 MiB
 /// of bucket heads, which the system hands out only as far as they are used.
 #[derive(Debug)]
 pub struct NearIndex {
@@ -69,6 +71,8 @@ pub struct NearIndex {
     numbers: Vec<u32>,
     /// Entries below this belong to the evaluation.
     evaluation: usize,
+    /// Of the entries that do not.
+    details: Vec<Detail>,
     bands: [Band; BANDS],
 }
 
@@ -101,7 +105,7 @@ impl NearIndex {
     pub fn new(nearness: Nearness) -> Self {
         let band = || Band { heads: vec![0; 1 << BAND_BITS], ..Band::default() };
         let bands = std::array::from_fn(|_| band());
-        Self { nearness, prints: Vec::new(), numbers: Vec::new(), evaluation: 0, bands }
+        Self { nearness, prints: Vec::new(), numbers: Vec::new(), evaluation: 0, details: Vec::new(), bands }
     }
 
     /// An index that knows the pictures of the evaluation, which are numbered in order from 0; pictures without a
@@ -127,25 +131,36 @@ impl NearIndex {
         Ok(index)
     }
 
-    /// The owner of the first entry near `print`; nothing, and it is remembered as `number`, if there is none.
+    /// The owner of the first entry near `print` and `detail`; nothing, and it is remembered as `number`, if there is
+    /// none. A picture of the evaluation is near by its fingerprint alone: what may leak is left out in doubt.
     ///
     /// Called in corpus order, the result depends on nothing else. A picture that is near another is not remembered: a
     /// third that is near the second alone counts as new.
     ///
     /// # Errors
     /// If the index is full.
-    pub fn find_or_insert(&mut self, print: Fingerprint, number: u32) -> Result<Option<Owner>, TooMany> {
-        let found = self.find(&print);
+    pub fn find_or_insert(
+        &mut self,
+        print: Fingerprint,
+        detail: Detail,
+        number: u32,
+    ) -> Result<Option<Owner>, TooMany> {
+        let found = self.find(&print, &detail);
         if found.is_none() {
             self.insert(print, number)?;
+            self.details.push(detail);
         }
         Ok(found)
     }
 
-    /// The owner of the first entry near `print`.
-    pub fn find(&self, print: &Fingerprint) -> Option<Owner> {
+    /// The owner of the first entry near `print` and `detail`.
+    pub fn find(&self, print: &Fingerprint, detail: &Detail) -> Option<Owner> {
         let mut first = NONE;
-        self.visit(print, |entry| first = first.min(entry));
+        self.visit(print, |entry| {
+            if entry < first && self.is_alike(entry, detail) {
+                first = entry;
+            }
+        });
         let number = self.numbers.get(first as usize).copied()?;
         Some(match (first as usize) < self.evaluation {
             true => Owner::Evaluation(number),
@@ -166,7 +181,15 @@ impl NearIndex {
     /// Bytes of memory that the entries hold, without the bucket heads.
     pub fn entry_bytes(&self) -> usize {
         let entries = self.prints.capacity() * size_of::<Fingerprint>() + self.numbers.capacity() * 4;
+        let entries = entries + self.details.capacity() * size_of::<Detail>();
         entries + self.bands.iter().map(Band::entry_bytes).sum::<usize>()
+    }
+
+    /// Whether a picture that is near by its fingerprint is so by its detail.
+    fn is_alike(&self, entry: u32, detail: &Detail) -> bool {
+        let training = (entry as usize).checked_sub(self.evaluation);
+        let known = training.and_then(|entry| self.details.get(entry));
+        known.is_none_or(|known| known.difference(detail) <= self.nearness.detail)
     }
 
     fn has_equal(&self, print: &Fingerprint) -> bool {
