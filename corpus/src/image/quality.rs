@@ -1,5 +1,5 @@
 //! What the noise rules on pictures measure. Each function returns the measured value; the caller compares it.
-use super::{Probe, Rgb};
+use super::Rgb;
 
 /// Default of the least [`min_side`]: smaller pictures are buttons and spacers.
 pub const MIN_SIDE: u32 = 32;
@@ -9,13 +9,13 @@ pub const MAX_ASPECT: f64 = 5.0;
 pub const MAX_BLANK: f64 = 0.998;
 
 /// The shorter side in pixels, known before decoding.
-pub fn min_side(probe: &Probe) -> u32 {
-    probe.width.min(probe.height)
+pub fn min_side((width, height): (u32, u32)) -> u32 {
+    width.min(height)
 }
 
 /// The longer side divided by the shorter one, from 1, known before decoding.
-pub fn aspect_ratio(probe: &Probe) -> f64 {
-    f64::from(probe.width.max(probe.height)) / f64::from(min_side(probe).max(1))
+pub fn aspect_ratio((width, height): (u32, u32)) -> f64 {
+    f64::from(width.max(height)) / f64::from(min_side((width, height)).max(1))
 }
 
 /// The share of pixels, from 0 to 1, that have nearly the commonest colour.
@@ -31,23 +31,22 @@ pub fn blank_share(image: &Rgb) -> f64 {
     };
     let (pixels, _) = image.pixels().as_chunks::<3>();
     let mut counts = vec![0_u32; CELLS];
-    for pixel in pixels {
-        counts[cell(pixel)] += 1;
+    // Run by run, since pages and drawings are runs, and counting into one cell again and again waits for itself.
+    for run in pixels.chunk_by(|a, b| a == b) {
+        counts[cell(&run[0])] += run.len() as u32;
     }
     // The first of equals, so that the result is defined.
-    let mut fullest = 0;
-    for (at, count) in counts.iter().enumerate() {
-        if *count > counts[fullest] {
-            fullest = at;
-        }
-    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let fullest = counts.iter().position(|&count| count == most).unwrap_or(0);
     let mut sum = [0_u64; 3];
-    for pixel in pixels.iter().filter(|p| cell(p) == fullest) {
-        for (sum, channel) in sum.iter_mut().zip(pixel) {
-            *sum += u64::from(*channel);
+    for run in pixels.chunk_by(|a, b| a == b).filter(|run| cell(&run[0]) == fullest) {
+        for (sum, channel) in sum.iter_mut().zip(run[0]) {
+            *sum += u64::from(channel) * run.len() as u64;
         }
     }
-    let colour = sum.map(|s| (s / u64::from(counts[fullest]).max(1)) as u8);
-    let near = pixels.iter().filter(|p| p.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8)).count();
+    let colour = sum.map(|s| (s / u64::from(most).max(1)) as u8);
+    // Without a branch in it, so that it is done for many pixels at once.
+    let is_near = |p: &[u8; 3]| p.iter().zip(colour).fold(true, |near, (a, b)| near & (a.abs_diff(b) <= 8));
+    let near = pixels.iter().map(|p| is_near(p)).map(u64::from).sum::<u64>();
     near as f64 / pixels.len().max(1) as f64
 }
