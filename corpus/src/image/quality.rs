@@ -31,22 +31,58 @@ pub fn blank_share(image: &Rgb) -> f64 {
     };
     let (pixels, _) = image.pixels().as_chunks::<3>();
     let mut counts = vec![0_u32; CELLS];
-    // Run by run, since pages and drawings are runs, and counting into one cell again and again waits for itself.
-    for run in pixels.chunk_by(|a, b| a == b) {
-        counts[cell(&run[0])] += run.len() as u32;
+    for (pixel, length) in runs(pixels) {
+        counts[cell(pixel)] += length as u32;
     }
     // The first of equals, so that the result is defined.
     let most = counts.iter().copied().max().unwrap_or(0);
     let fullest = counts.iter().position(|&count| count == most).unwrap_or(0);
     let mut sum = [0_u64; 3];
-    for run in pixels.chunk_by(|a, b| a == b).filter(|run| cell(&run[0]) == fullest) {
-        for (sum, channel) in sum.iter_mut().zip(run[0]) {
-            *sum += u64::from(channel) * run.len() as u64;
+    for (pixel, length) in runs(pixels).filter(|(pixel, _)| cell(pixel) == fullest) {
+        for (sum, channel) in sum.iter_mut().zip(pixel) {
+            *sum += u64::from(*channel) * length as u64;
         }
     }
     let colour = sum.map(|s| (s / u64::from(most).max(1)) as u8);
-    // Without a branch in it, so that it is done for many pixels at once.
-    let is_near = |p: &[u8; 3]| p.iter().zip(colour).fold(true, |near, (a, b)| near & (a.abs_diff(b) <= 8));
-    let near = pixels.iter().map(|p| is_near(p)).map(u64::from).sum::<u64>();
+    let is_near = |pixel: &[u8; 3]| pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 8);
+    let near: usize = runs(pixels).filter(|(pixel, _)| is_near(pixel)).map(|(_, length)| length).sum();
     near as f64 / pixels.len().max(1) as f64
+}
+
+/// Runs of equal pixels and their lengths: pages and drawings are few long ones, photographs no longer than their pixels.
+fn runs(mut pixels: &[[u8; 3]]) -> impl Iterator<Item = (&[u8; 3], usize)> {
+    /// Pixels that are compared at once.
+    const WIDE: usize = 16;
+    /// From this length on a run is taken for a long one.
+    const LONG: usize = 4;
+    std::iter::from_fn(move || {
+        let first = pixels.first()?;
+        let same =
+            |from: usize, most: usize| pixels[from..].iter().take(most).take_while(|p| *p == first).count();
+        let mut length = same(0, LONG);
+        if length == LONG {
+            let wide = [*first; WIDE];
+            length += WIDE * pixels[length..].chunks_exact(WIDE).take_while(|block| *block == wide).count();
+            length += same(length, WIDE);
+        }
+        pixels = &pixels[length..];
+        Some((first, length))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_any_length_are_counted_whole() {
+        let lengths = [1, 2, 3, 4, 5, 15, 16, 17, 20, 21, 35, 36, 37, 100, 1];
+        let colour = |n: usize| [n as u8, 0, 255];
+        let pixels: Vec<_> =
+            lengths.iter().enumerate().flat_map(|(n, &length)| vec![colour(n); length]).collect();
+        let found: Vec<_> = runs(&pixels).map(|(pixel, length)| (*pixel, length)).collect();
+        let wanted: Vec<_> = lengths.iter().enumerate().map(|(n, &length)| (colour(n), length)).collect();
+        assert_eq!(found, wanted);
+        assert_eq!(runs(&[]).count(), 0);
+    }
 }

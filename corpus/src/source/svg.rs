@@ -128,11 +128,17 @@ impl Rendered {
     /// The picture without its transparency, which becomes white, as decoding a file of it would give.
     pub fn rgb(&self) -> Result<Rgb, SvgError> {
         let (width, height) = self.size();
-        let solid = |pixel: &resvg::tiny_skia::PremultipliedColorU8| {
-            let colour = pixel.demultiply();
-            on_white([colour.red(), colour.green(), colour.blue()], colour.alpha())
-        };
-        let pixels = self.pixmap.pixels().iter().flat_map(solid).collect();
+        let mut pixels = vec![0; 3 * self.pixmap.pixels().len()];
+        for (solid, pixel) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(self.pixmap.pixels()) {
+            *solid = match pixel.alpha() {
+                // On a white background every pixel is one of these.
+                255 => [pixel.red(), pixel.green(), pixel.blue()],
+                alpha => {
+                    let colour = pixel.demultiply();
+                    on_white([colour.red(), colour.green(), colour.blue()], alpha)
+                }
+            };
+        }
         Rgb::new(width, height, pixels)
             .map_err(|error| SvgError::Library { reason: one_line(&error.to_string()) })
     }
