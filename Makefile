@@ -33,8 +33,8 @@ lint: setup ## formatting, clippy, dependencies, and the project's own rules
 	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny --locked check bans licenses sources
 	scripts/check-rules.sh
 
-bench: setup ## measure text, operators and training steps (base and small, fp32 and bf16, two threads)
-	cargo bench --locked -p albef-corpus -p torch-ext --bench text --bench operators
+bench: setup ## measure text, rules, augmentation, operators and training steps (base and small, fp32 and bf16, two threads)
+	cargo bench --locked -p albef-corpus -p torch-ext --bench text --bench rules --bench augment --bench operators
 	cargo build --release --locked -p albef-worker
 	for dtype in fp32 bf16; do \
 	  $(WORKER) bench --config albef-base --batch 4 --dtype $$dtype --threads 2 --steps 5; \

@@ -39,6 +39,17 @@ const FOREIGN: [&str; 4] = [
     "Kita ingat mereka yang telah meninggal dunia",
 ];
 
+/// Descriptions of a page rather than a picture: short of the limit of 100 words, so that every rule reads all of it.
+const LONG: [&str; 2] = [
+    "This charming three-bedroom cottage sits at the end of a quiet lane, surrounded by old apple trees and a low stone \
+     wall. The photograph was taken early in the morning, when fog still covers the meadow behind the house, and shows \
+     the front door, freshly painted in dark green, with two clay pots of lavender on either side. A ginger cat sleeps \
+     on the mat, and a rusty bicycle leans against the fence that leads down to the river.",
+    "Vector illustration of a set of kitchen tools in flat style: wooden spoon, whisk, rolling pin, grater, ladle, \
+     chopping board with a knife, salt and pepper mills, a tea towel with blue stripes; all objects stand on a white \
+     background, so that they can be used for menus, recipe cards, packaging and posters of restaurants or cafes",
+];
+
 fn judge(bencher: Bencher<'_, '_>, captions: &[&str]) {
     let judge = CaptionJudge::new(&CaptionRules::default()).unwrap();
     let captions: Vec<&str> = captions.iter().copied().cycle().take(1024).collect();
@@ -57,6 +68,11 @@ fn mixed(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn clean(bencher: Bencher<'_, '_>) {
     judge(bencher, &CLEAN);
+}
+
+#[divan::bench]
+fn long(bencher: Bencher<'_, '_>) {
+    judge(bencher, &LONG);
 }
 
 #[divan::bench]

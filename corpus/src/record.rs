@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::image::{self, Limits, Rgb};
 use crate::source::svg::{Renderer, SvgError};
 use crate::storage::{Storage, StorageError, StoredFile, one_line};
 
@@ -131,15 +132,59 @@ impl ImageRef {
         }
     }
 
-    /// As [`ImageRef::load`], with drawings rendered to PNG, whether they stand in the record or in a file.
-    pub fn load_raster(&self, limit: u64, renderer: &Renderer) -> Result<Bytes, ImageError> {
+    /// As [`ImageRef::load`], with drawings rendered, whether they stand in the record or in a file.
+    pub fn load_raster(&self, limit: u64, renderer: &Renderer) -> Result<Raster, ImageError> {
+        if let Self::Svg(text) = self
+            && text.len() as u64 <= limit
+        {
+            return Ok(Raster::Drawn(renderer.render(text)?.rgb()?));
+        }
         let bytes = self.load(limit)?;
-        if !matches!(self, Self::Svg(_)) && !crate::source::svg::looks_like_svg(&bytes) {
-            return Ok(bytes);
+        if !crate::source::svg::looks_like_svg(&bytes) {
+            return Ok(Raster::Encoded(bytes));
         }
         let text =
             std::str::from_utf8(&bytes).map_err(|_| SvgError::Invalid { reason: "not UTF-8".to_owned() })?;
-        Ok(renderer.render(text)?.png()?.into())
+        Ok(Raster::Drawn(renderer.render(text)?.rgb()?))
+    }
+}
+
+/// An image of pixels: no drawing any more.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raster {
+    /// The bytes of a file, not looked at yet.
+    Encoded(Bytes),
+    /// A drawing that was rendered. It has no file, and needs none to be looked at.
+    Drawn(Rgb),
+}
+
+impl Raster {
+    /// Width and height, from the header.
+    ///
+    /// # Errors
+    /// As [`image::probe`], too many pixels included.
+    pub fn size(&self, limits: &Limits) -> Result<(u32, u32), image::ImageError> {
+        match self {
+            Self::Encoded(bytes) => image::probe(bytes, limits).map(|probe| (probe.width, probe.height)),
+            Self::Drawn(pixels) => {
+                let (width, height) = (pixels.width(), pixels.height());
+                match u64::from(width) * u64::from(height) > limits.max_pixels {
+                    true => Err(image::ImageError::TooManyPixels { width, height, limit: limits.max_pixels }),
+                    false => Ok((width, height)),
+                }
+            }
+        }
+    }
+
+    /// The pixels.
+    ///
+    /// # Errors
+    /// As [`image::decode`].
+    pub fn decode(self, limits: &Limits) -> Result<Rgb, image::ImageError> {
+        match self {
+            Self::Encoded(bytes) => image::decode(&bytes, limits),
+            Self::Drawn(pixels) => Ok(pixels),
+        }
     }
 }
 

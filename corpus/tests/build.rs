@@ -122,6 +122,41 @@ fn what_is_kept_comes_out_of_the_shards_as_it_went_in() {
     assert!(!dir.path().join(".build").exists());
 }
 
+/// A source of so many icon sets, each with a drawing of a home and thirteen that are all named alike.
+fn icon_sets(sets: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut drawing = || {
+        let rects = (0..64).map(|i| {
+            let (x, y, colour) = (i % 8, i / 8, rng.random_range(0..0x100_0000));
+            format!("<rect x=\"{x}\" y=\"{y}\" width=\"1\" height=\"1\" fill=\"#{colour:06x}\"/>")
+        });
+        serde_json::json!({"body": rects.collect::<String>()})
+    };
+    for set in 0..sets {
+        let mut icons = serde_json::Map::new();
+        icons.insert("home".into(), drawing());
+        // Names differ in what a caption has not: "some icon" thirteen times.
+        icons.extend((1..=13).map(|n| (format!("some{}icon", "-".repeat(n)), drawing())));
+        let set_file =
+            serde_json::json!({"prefix": format!("set{set}"), "icons": icons, "width": 8, "height": 8});
+        let folder = dir.path().join(format!("set{set}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("icons.json"), set_file.to_string()).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn a_name_that_many_icon_sets_share_is_no_boilerplate_and_one_that_a_set_repeats_is() {
+    for (sets, boilerplate) in [(10, 130), (11, 143), (30, 390)] {
+        let sets = icon_sets(sets);
+        let dir = tempfile::tempdir().unwrap();
+        let report = run(&BuildConfig::of(sets.path().to_str().unwrap()), dir.path());
+        assert_eq!(taken(&report), BTreeMap::from([(Reason::CaptionBoilerplate, boilerplate)]));
+    }
+}
+
 #[test]
 fn every_kind_of_noise_is_taken_by_its_rule() {
     let mut web = good(6);

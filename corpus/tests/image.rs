@@ -254,8 +254,9 @@ fn a_page_with_grain_is_blank_and_a_minus_sign_is_not() {
     assert!(share < quality::MAX_BLANK);
     assert!(quality::blank_share(&picture(64, 64)) < 0.1);
     let probe = probe(&fixture("image/rgb.png"), &Limits::default()).unwrap();
-    assert_eq!(quality::min_side(&probe), 34);
-    assert!((quality::aspect_ratio(&probe) - 45.0 / 34.0).abs() < 1e-12);
+    let size = (probe.width, probe.height);
+    assert_eq!(quality::min_side(size), 34);
+    assert!((quality::aspect_ratio(size) - 45.0 / 34.0).abs() < 1e-12);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod error;
 mod fact;
 mod page;
 mod report;
+mod scope;
 mod split;
 mod survey;
 mod verdict;
@@ -56,7 +57,7 @@ pub fn build(config: &BuildConfig, out: &Storage, progress: &(dyn Fn(Progress) +
         return Ok(report);
     }
     let records = survey::run(config, &sources, &workspace, progress)?;
-    let tally = verdict::run(config, &workspace, records, progress)?;
+    let tally = verdict::run(config, &sources, &workspace, records, progress)?;
     let shards = write::run(config, &sources, &workspace, records, progress)?;
     report::finish(config, &sources, &workspace, &tally, shards)
 }

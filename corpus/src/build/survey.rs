@@ -1,4 +1,6 @@
 //! The first pass: every record is read, its image decoded, its captions judged.
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use super::fact::{CaptionFinding, Fact, ImageFact};
@@ -6,7 +8,7 @@ use super::workspace::Workspace;
 use super::{BuildConfig, BuildError, Progress, Result};
 use crate::dedup::{Detail, Fingerprint, PixelHash};
 use crate::image::{self, Limits, Resizer, Rgb, quality};
-use crate::record::{BadRecord, ImageError, Record};
+use crate::record::{BadRecord, ImageError, Raster, Record};
 use crate::rules::{CaptionJudge, Finding, Judgement, Reason, Value};
 use crate::source::Source;
 use crate::source::svg::Renderer;
@@ -32,7 +34,7 @@ pub(super) fn run(
     if let Some(records) = workspace.read::<u64>("records.json")? {
         return Ok(records);
     }
-    let surveyor = Surveyor::new(config)?;
+    let surveyors = Surveyors::new(Surveyor::new(config)?);
     let mut records = records(sources);
     let mut number = 0_u64;
     for chunk in 0.. {
@@ -45,8 +47,10 @@ pub(super) fn run(
         }
         number += read.len() as u64;
         if done != Some(read.len()) {
-            let facts =
-                read.par_iter().map_init(|| surveyor.clone(), Surveyor::fact).collect::<Result<Vec<_>>>()?;
+            let facts = read
+                .par_iter()
+                .map(|record| surveyors.with(|surveyor| surveyor.fact(record)))
+                .collect::<Result<Vec<_>>>()?;
             workspace.write_lines(&name, &facts)?;
         }
         progress(Progress::Surveyed(number));
@@ -58,6 +62,31 @@ pub(super) fn run(
 /// Name of the facts of `chunk`.
 pub(super) fn facts_name(chunk: u64) -> String {
     format!("facts-{chunk:07}.jsonl")
+}
+
+/// Surveyors for any number of threads.
+///
+/// They are kept from chunk to chunk: the regular expressions of a fresh one have their automata still to build, which
+/// costs as much as some hundred captions.
+struct Surveyors {
+    first: Surveyor,
+    idle: Mutex<Vec<Surveyor>>,
+}
+
+impl Surveyors {
+    fn new(first: Surveyor) -> Self {
+        Self { first, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Lends a surveyor that no other thread has.
+    fn with<T>(&self, work: impl FnOnce(&mut Surveyor) -> T) -> T {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = idle().pop();
+        let mut surveyor = known.unwrap_or_else(|| self.first.clone());
+        let result = work(&mut surveyor);
+        idle().push(surveyor);
+        result
+    }
 }
 
 /// The rules for single records, and scratch memory.
@@ -158,23 +187,23 @@ impl Surveyor {
     fn image(&mut self, record: &Record) -> Result<Result<ImageFact, Finding>> {
         let rules = &self.config.image;
         let limits = Limits { max_pixels: rules.max_pixels, ..Limits::default() };
-        let bytes = match load(record, &limits, &self.renderer)? {
-            Ok(bytes) => bytes,
+        let raster = match load(record, &limits, &self.renderer)? {
+            Ok(raster) => raster,
             Err(finding) => return Ok(Err(finding)),
         };
-        let probe = match image::probe(&bytes, &limits) {
-            Ok(probe) => probe,
+        let size = match raster.size(&limits) {
+            Ok(size) => size,
             Err(error) => return Ok(Err(unreadable(&error, &limits))),
         };
-        let side = f64::from(quality::min_side(&probe));
+        let side = f64::from(quality::min_side(size));
         if side < f64::from(rules.min_side) {
             return Ok(Err(Finding::number(Reason::ImageTooSmall, side, rules.min_side.into())));
         }
-        let aspect = quality::aspect_ratio(&probe);
+        let aspect = quality::aspect_ratio(size);
         if aspect > rules.max_aspect {
             return Ok(Err(Finding::number(Reason::ImageAspect, aspect, rules.max_aspect)));
         }
-        let pixels = match image::decode(&bytes, &limits) {
+        let pixels = match raster.decode(&limits) {
             Ok(pixels) => pixels,
             Err(error) => return Ok(Err(unreadable(&error, &limits))),
         };
@@ -199,14 +228,10 @@ impl Surveyor {
     }
 }
 
-/// The image's encoded bytes, or why it has none.
-pub(super) fn load(
-    record: &Record,
-    limits: &Limits,
-    renderer: &Renderer,
-) -> Result<Result<bytes::Bytes, Finding>> {
+/// The image, rendered if it is a drawing, or why there is none.
+pub(super) fn load(record: &Record, limits: &Limits, renderer: &Renderer) -> Result<Result<Raster, Finding>> {
     match record.image.load_raster(limits.max_bytes, renderer) {
-        Ok(bytes) => Ok(Ok(bytes)),
+        Ok(raster) => Ok(Ok(raster)),
         // A storage that fails says nothing about the record.
         Err(ImageError::Storage(error)) if !error.blames_the_file() => Err(error.into()),
         Err(error) => Ok(Err(Finding::text(Reason::ImageUnreadable, &error.to_string()))),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::fact::{Fact, ImageFact};
+use super::scope::Scopes;
 use super::split::Split;
 use super::survey::{CHUNK, facts_name, hex};
 use super::workspace::Workspace;
@@ -11,6 +12,7 @@ use super::{BuildConfig, BuildError, GalleryConfig, Progress, Result};
 use crate::dedup::{ExactIndex, NearIndex, Owner, PixelHash};
 use crate::rules::{CaptionFrequency, Finding, Reason};
 use crate::shard::Corpus;
+use crate::source::Source;
 
 /// What becomes of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,7 @@ const EXAMPLES: usize = 24;
 /// Judges all records and returns the counts.
 pub(super) fn run(
     config: &BuildConfig,
+    sources: &[Source],
     workspace: &Workspace,
     records: u64,
     progress: &(dyn Fn(Progress) + Sync),
@@ -60,6 +63,7 @@ pub(super) fn run(
         return Ok(tally);
     }
     let chunks = records.div_ceil(CHUNK as u64);
+    let scopes = Scopes::new(sources, config.caption.max_images_per_caption);
     let mut frequency = CaptionFrequency::new(&config.caption)?;
     let mut split = config.split.as_ref().map(Split::new);
     for chunk in 0..chunks {
@@ -69,11 +73,11 @@ pub(super) fn run(
                 split.add(&fact);
             }
             for caption in &fact.captions {
-                frequency.add(source_number(&fact), caption, fold(image));
+                frequency.add(scopes.of(&fact), caption, fold(image));
             }
         }
     }
-    let mut judge = Judge::new(config, frequency, split)?;
+    let mut judge = Judge::new(config, scopes, frequency, split)?;
     for chunk in 0..chunks {
         let first = chunk * CHUNK as u64;
         let judged = facts(workspace, chunk)?
@@ -126,6 +130,7 @@ struct Judge {
     near: bool,
     exact: Option<ExactIndex>,
     excluded: HashSet<PixelHash>,
+    scopes: Scopes,
     frequency: CaptionFrequency,
     /// By hash of source and key: the record that was kept.
     files: HashMap<u64, u64>,
@@ -136,7 +141,12 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(config: &BuildConfig, frequency: CaptionFrequency, split: Option<Split>) -> Result<Self> {
+    fn new(
+        config: &BuildConfig,
+        scopes: Scopes,
+        frequency: CaptionFrequency,
+        split: Option<Split>,
+    ) -> Result<Self> {
         let nearness = config.duplicates.nearness();
         let mut excluded = HashSet::new();
         let mut prints = Vec::new();
@@ -162,6 +172,7 @@ impl Judge {
             near: config.duplicates.near,
             exact: config.duplicates.exact.then(ExactIndex::new),
             excluded,
+            scopes,
             frequency,
             files: HashMap::new(),
             pairs: HashSet::new(),
@@ -210,8 +221,9 @@ impl Judge {
         }
         let mut boilerplate = None;
         let mut captions: Vec<String> = Vec::new();
+        let scope = self.scopes.of(fact);
         for caption in &fact.captions {
-            match self.frequency.judge(source_number(fact), caption, fold(image)) {
+            match self.frequency.judge(scope, caption, fold(image)) {
                 Some(finding) => {
                     *self.tally.captions.entry(finding.reason).or_default() += 1;
                     boilerplate.get_or_insert(finding);
@@ -283,12 +295,6 @@ impl Judge {
             }
         }))
     }
-}
-
-/// Captions are counted per source.
-fn source_number(fact: &Fact) -> u32 {
-    let hash = blake3::hash(fact.origin.source.as_bytes());
-    u32::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i]))
 }
 
 /// The image, in 64 bits.

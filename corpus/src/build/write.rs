@@ -10,7 +10,7 @@ use super::verdict::{self, Joined, Tally, Verdict, verdicts_name};
 use super::workspace::Workspace;
 use super::{BuildConfig, BuildError, Encoding, Progress, Result};
 use crate::image::{self, Format, Limits, Resizer, Rgb};
-use crate::record::{BadRecord, Record};
+use crate::record::{BadRecord, Raster, Record};
 use crate::shard::{
     Content, FileInfo, ImageFormat, Metadata, Packer, Sample, ShardInfo, index_name, shard_name,
 };
@@ -178,9 +178,9 @@ impl<'a> Writer<'a> {
         if !self.examples.contains(&number) || self.workspace.read_bytes(&name)?.is_some() {
             return Ok(());
         }
-        let Ok(bytes) = load(record, &self.limits, &self.renderer)? else { return Ok(()) };
+        let Ok(raster) = load(record, &self.limits, &self.renderer)? else { return Ok(()) };
         // An image that a rule refused may not be decodable; then the report shows its caption alone.
-        let Ok(pixels) = image::decode(&bytes, &self.limits) else { return Ok(()) };
+        let Ok(pixels) = raster.decode(&self.limits) else { return Ok(()) };
         let small = image::shrink_to_side(&pixels, THUMBNAIL, resizer).ok().flatten().unwrap_or(pixels);
         match image::encode(&small, image::Encoding::Jpeg { quality: 80 }) {
             Ok(bytes) => self.workspace.write_bytes(&name, bytes),
@@ -191,16 +191,11 @@ impl<'a> Writer<'a> {
     fn sample(&self, kept: &Kept<'_>, number: u64, resizer: &mut Resizer) -> Result<Sample> {
         let Kept { record, image, .. } = kept;
         let origin = || record.origin.to_string();
-        let bytes = load(record, &self.limits, &self.renderer)?
+        let raster = load(record, &self.limits, &self.renderer)?
             .map_err(|_| BuildError::Changed { number, path: self.workspace.path() })?;
         let stored =
-            self.stored(&bytes, resizer).map_err(|source| BuildError::Image { origin: origin(), source })?;
-        let Stored { encoded, format, width, height } = stored.unwrap_or_else(|| Stored {
-            encoded: bytes.to_vec(),
-            format: Format::of(&bytes).and_then(storable).unwrap_or(ImageFormat::Png),
-            width: image.width,
-            height: image.height,
-        });
+            self.stored(raster, resizer).map_err(|source| BuildError::Image { origin: origin(), source })?;
+        let Stored { encoded, format, width, height } = stored;
         let mut captions = kept.captions.clone();
         captions.extend(self.joined.get(&number).map(|j| j.captions.clone()).unwrap_or_default());
         Ok(Sample {
@@ -218,30 +213,36 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// The image as it is stored, with its size; none if its bytes stay as they are.
-    fn stored(&self, bytes: &[u8], resizer: &mut Resizer) -> Result<Option<Stored>, image::ImageError> {
+    /// The image as it is stored: its own bytes where they can stay as they are.
+    fn stored(&self, raster: Raster, resizer: &mut Resizer) -> Result<Stored, image::ImageError> {
         let rules = &self.config.image;
-        let probe = image::probe(bytes, &self.limits)?;
-        let shrinks = rules.max_side.is_some_and(|side| probe.width.max(probe.height) > side);
-        let same = storable(probe.format);
-        if rules.encoding == Encoding::Keep && !shrinks && same.is_some() {
-            return Ok(None);
-        }
-        let pixels = image::decode(bytes, &self.limits)?;
+        let (format, pixels) = match raster {
+            Raster::Drawn(pixels) => (None, pixels),
+            Raster::Encoded(bytes) => {
+                let image::Probe { format, width, height } = image::probe(&bytes, &self.limits)?;
+                let shrinks = rules.max_side.is_some_and(|side| width.max(height) > side);
+                match storable(format) {
+                    Some(format) if rules.encoding == Encoding::Keep && !shrinks => {
+                        return Ok(Stored { encoded: bytes.to_vec(), format, width, height });
+                    }
+                    _ => (Some(format), image::decode(&bytes, &self.limits)?),
+                }
+            }
+        };
         let smaller = match rules.max_side {
             Some(side) => image::shrink_to_side(&pixels, side, resizer)?,
             None => None,
         };
         let pixels: Rgb = smaller.unwrap_or(pixels);
-        let (encoding, format) = match (rules.encoding, probe.format) {
-            (Encoding::Jpeg, _) | (Encoding::Keep, Format::Jpeg) => {
+        let (encoding, format) = match (rules.encoding, format) {
+            (Encoding::Jpeg, _) | (Encoding::Keep, Some(Format::Jpeg)) => {
                 (image::Encoding::Jpeg { quality: rules.jpeg_quality }, ImageFormat::Jpg)
             }
             (Encoding::Webp, _) => (image::Encoding::WebP, ImageFormat::Webp),
             (Encoding::Png | Encoding::Keep, _) => (image::Encoding::Png, ImageFormat::Png),
         };
         let (width, height) = (pixels.width(), pixels.height());
-        Ok(Some(Stored { encoded: image::encode(&pixels, encoding)?, format, width, height }))
+        Ok(Stored { encoded: image::encode(&pixels, encoding)?, format, width, height })
     }
 }
 

@@ -102,26 +102,28 @@ fn other(bytes: &[u8], kind: ImageFormat, format: Format, limits: &Limits) -> Re
     reader.limits(bound);
     let decoded = reader.decode().map_err(|e| ImageError::of_decoder(format, e))?;
     let (width, height) = (decoded.width(), decoded.height());
-    Rgb::new(width, height, on_white(decoded))
+    Rgb::new(width, height, three_bytes(decoded))
 }
 
 /// Three bytes a pixel.
-fn on_white(image: DynamicImage) -> Vec<u8> {
+fn three_bytes(image: DynamicImage) -> Vec<u8> {
     match image {
         DynamicImage::ImageRgb8(image) => image.into_raw(),
         DynamicImage::ImageLuma8(image) => image.into_raw().into_iter().flat_map(|l| [l; 3]).collect(),
-        DynamicImage::ImageLumaA8(image) => image.pixels().flat_map(|p| blend([p.0[0]; 3], p.0[1])).collect(),
+        DynamicImage::ImageLumaA8(image) => {
+            image.pixels().flat_map(|p| on_white([p.0[0]; 3], p.0[1])).collect()
+        }
         DynamicImage::ImageRgba8(image) => {
-            image.pixels().flat_map(|p| blend([p.0[0], p.0[1], p.0[2]], p.0[3])).collect()
+            image.pixels().flat_map(|p| on_white([p.0[0], p.0[1], p.0[2]], p.0[3])).collect()
         }
         DynamicImage::ImageLuma16(image) => image.into_raw().into_iter().flat_map(|l| [high(l); 3]).collect(),
         DynamicImage::ImageLumaA16(image) => {
-            image.pixels().flat_map(|p| blend([high(p.0[0]); 3], high(p.0[1]))).collect()
+            image.pixels().flat_map(|p| on_white([high(p.0[0]); 3], high(p.0[1]))).collect()
         }
         DynamicImage::ImageRgb16(image) => image.into_raw().into_iter().map(high).collect(),
         DynamicImage::ImageRgba16(image) => {
             let rgb = |p: &image::Rgba<u16>| [high(p.0[0]), high(p.0[1]), high(p.0[2])];
-            image.pixels().flat_map(|p| blend(rgb(p), high(p.0[3]))).collect()
+            image.pixels().flat_map(|p| on_white(rgb(p), high(p.0[3]))).collect()
         }
         // Floating-point pictures, which none of the five formats has.
         other => other.into_rgb8().into_raw(),
@@ -134,7 +136,7 @@ fn high(sample: u16) -> u8 {
 }
 
 /// A colour of opacity `alpha` laid on white, rounded to the nearest.
-fn blend(colour: [u8; 3], alpha: u8) -> [u8; 3] {
+pub(crate) fn on_white(colour: [u8; 3], alpha: u8) -> [u8; 3] {
     let alpha = u32::from(alpha);
     colour.map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
 }

@@ -20,6 +20,7 @@ pub mod quality;
 mod resize;
 mod scans;
 
+pub(crate) use decode::on_white;
 pub use decode::{Rgb, Scaled, decode, decode_scaled};
 pub use encode::{Encoding, encode, shrink_to_side};
 pub use error::ImageError;

@@ -8,7 +8,7 @@
 //! images): several records of one image with one caption are duplicates, of which one may stay. A navigation arrow that
 //! comes with "Next" on a thousand pages is one image, though, therefore the records of a pair have a threshold of their
 //! own. Captions are counted per source, because a name that ten drawing styles of one package share is a concept, and
-//! so is the same name in another package.
+//! so is the same name in another package; a builder that reads hundreds of packages as one source counts each by itself.
 //!
 //! Captions are compared without case, punctuation and spacing. They are kept as 64-bit hashes and images as 32-bit ones:
 //! two of a billion captions collide with probability 0.03, and then only when both are common does it matter.

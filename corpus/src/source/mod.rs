@@ -29,6 +29,7 @@ mod parquet;
 mod scope;
 pub mod svg;
 mod svg_cost;
+mod svg_thread;
 mod table;
 mod tar;
 

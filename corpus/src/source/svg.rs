@@ -2,8 +2,6 @@
 //!
 //! Nothing is fetched and nothing is unpacked: images inside a drawing, linked or embedded, are left out, and so is
 //! text, since which fonts a machine has would change the pictures.
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use resvg::tiny_skia::{Color, Pixmap, Transform};
@@ -11,6 +9,8 @@ use resvg::usvg::roxmltree::{Document, ParsingOptions};
 use resvg::usvg::{self, ImageHrefResolver, Tree};
 
 use super::svg_cost::{self, Cost};
+use super::svg_thread;
+use crate::image::{Rgb, on_white};
 use crate::storage::one_line;
 
 /// Renders drawings at one size.
@@ -125,9 +125,22 @@ impl Rendered {
         self.pixmap.pixels().iter().flat_map(straight).collect()
     }
 
-    /// The picture as a PNG file.
-    pub fn png(&self) -> Result<Vec<u8>, SvgError> {
-        self.pixmap.encode_png().map_err(|error| SvgError::Library { reason: one_line(&error.to_string()) })
+    /// The picture without its transparency, which becomes white, as decoding a file of it would give.
+    pub fn rgb(&self) -> Result<Rgb, SvgError> {
+        let (width, height) = self.size();
+        let mut pixels = vec![0; 3 * self.pixmap.pixels().len()];
+        for (solid, pixel) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(self.pixmap.pixels()) {
+            *solid = match pixel.alpha() {
+                // On a white background every pixel is one of these.
+                255 => [pixel.red(), pixel.green(), pixel.blue()],
+                alpha => {
+                    let colour = pixel.demultiply();
+                    on_white([colour.red(), colour.green(), colour.blue()], alpha)
+                }
+            };
+        }
+        Rgb::new(width, height, pixels)
+            .map_err(|error| SvgError::Library { reason: one_line(&error.to_string()) })
     }
 }
 
@@ -139,9 +152,9 @@ impl Renderer {
 
     /// Renders the drawing `text`.
     ///
-    /// It works on a thread of its own, whose stack is large enough for deeply nested drawings. One that passes the time
-    /// limit is left to end by itself; while four such are busy, the next drawing waits for one of them, but no longer
-    /// than the time limit.
+    /// It works on a thread beside the caller's, whose stack is large enough for deeply nested drawings. One that passes
+    /// the time limit is left to end by itself; while four such are busy, the next drawing waits for one of them, but no
+    /// longer than the time limit.
     pub fn render(&self, text: &str) -> Result<Rendered, SvgError> {
         if !(1..=4096).contains(&self.side) {
             return Err(SvgError::Side { side: self.side });
@@ -149,36 +162,11 @@ impl Renderer {
         if text.len() > self.limits.bytes {
             return Err(SvgError::TooLong { bytes: text.len(), limit: self.limits.bytes });
         }
-        STRAYS.wait_for_room(self.limits.time);
-        // Without a buffer, so that an answer is either received or known to have come too late.
-        let (send, receive) = mpsc::sync_channel(0);
-        let (renderer, text) = (*self, text.to_owned());
-        let work = std::thread::Builder::new()
-            .name("albef-svg".to_owned())
-            .stack_size(STACK)
-            .spawn(move || {
-                // Whoever gave up waiting counted this thread as a stray.
-                if let Err(mpsc::SendError(_)) = send.send(renderer.render_here(&text)) {
-                    STRAYS.home();
-                }
-            })
-            .map_err(|error| SvgError::Library { reason: one_line(&error.to_string()) })?;
-        match receive.recv_timeout(self.limits.time) {
-            Ok(rendered) => rendered,
-            Err(RecvTimeoutError::Timeout) => {
-                STRAYS.leave();
-                drop(receive);
-                Err(SvgError::TooSlow { limit: self.limits.time })
-            }
-            // The thread ended without an answer: it panicked.
-            Err(RecvTimeoutError::Disconnected) => {
-                let _ = work.join();
-                Err(SvgError::Library { reason: "it panicked on the drawing".to_owned() })
-            }
-        }
+        svg_thread::render(*self, text)
     }
 
-    fn render_here(&self, text: &str) -> Result<Rendered, SvgError> {
+    /// Renders the drawing on this thread, however long it takes.
+    pub(super) fn render_here(&self, text: &str) -> Result<Rendered, SvgError> {
         let options = usvg::Options {
             image_href_resolver: ImageHrefResolver {
                 resolve_data: Box::new(|_, _, _| None),
@@ -219,34 +207,4 @@ pub fn looks_like_svg(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(4096)];
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     head.starts_with(b"<") && memchr::memmem::find(head, b"<svg").is_some()
-}
-
-/// Stack of a rendering thread; the library nests up to 1,024 elements, and pages that are not touched cost nothing.
-const STACK: usize = 64 << 20;
-
-static STRAYS: Strays = Strays { count: Mutex::new(0), fewer: Condvar::new() };
-
-/// Threads that nobody waits for any more.
-struct Strays {
-    count: Mutex<usize>,
-    fewer: Condvar,
-}
-
-impl Strays {
-    const MOST: usize = 4;
-
-    fn wait_for_room(&self, time: Duration) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.fewer.wait_timeout_while(count, time, |count| *count >= Self::MOST));
-    }
-
-    fn leave(&self) {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-    }
-
-    fn home(&self) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = count.saturating_sub(1);
-        self.fewer.notify_all();
-    }
 }

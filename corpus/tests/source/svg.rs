@@ -27,10 +27,17 @@ fn a_drawing_is_rendered_on_white_or_on_nothing() {
     assert_eq!(pixels.len(), 40 * 20 * 4);
     assert!(pixels[0].abs_diff(127) <= 1 && pixels[2] == 255 && pixels[3] == 255, "{:?}", &pixels[..4]);
     assert_eq!(pixels[39 * 4..40 * 4], [255; 4]);
+    let solid: Vec<u8> = pixels.as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
+    assert_eq!(white.rgb().unwrap().into_pixels(), solid);
     let clear = Renderer { background: Background::Transparent, ..Renderer::new(40) };
     let pixels = clear.render(&half).unwrap().rgba();
     assert!(pixels[0] == 0 && pixels[2] == 255 && pixels[3].abs_diff(127) <= 1, "{:?}", &pixels[..4]);
     assert_eq!(pixels[39 * 4..40 * 4], [0; 4]);
+    assert_eq!(
+        clear.render(&half).unwrap().rgb().unwrap(),
+        white.rgb().unwrap(),
+        "transparency becomes white"
+    );
 }
 
 #[test]
