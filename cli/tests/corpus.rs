@@ -95,7 +95,7 @@ fn what_cannot_be_done_is_one_line() {
         (&["corpus", "inspect", "/nonexistent"], "/nonexistent"),
         (&["corpus", "build", "--out", folder], "CONFIG|SOURCE"),
         (&["corpus", "build", "a.toml", "b.jsonl", "--out", folder], "stands alone"),
-        (&["corpus", "fetch", "photos", folder], "emoji"),
+        (&["corpus", "fetch", "photos", folder], "emoji, openclipart, gimphelp, tuxpaint"),
         (&["nonsense"], "nonsense"),
     ] {
         let line = refusal(args);

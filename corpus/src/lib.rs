@@ -2,7 +2,7 @@
 //!
 //! * [`storage`]: folders of files, on this machine or in an object store;
 //! * [`source`] and [`record`]: image–text pairs as somebody published them, one after another;
-//! * [`fetch`]: image–text pairs that come from a package registry;
+//! * [`fetch`]: image–text pairs that ship inside ordinary packages;
 //! * [`rules`], [`mod@image`] and [`dedup`]: which pairs are noise, and why;
 //! * [`build`]: from sources to shards;
 //! * [`shard`]: the corpus on disk;

@@ -7,6 +7,8 @@ use crate::storage::{Entry, Storage, StorageError, name};
 
 /// Bytes of a file that are looked at.
 const HEAD: u64 = 64 << 10;
+/// The list that a folder is told by, as `fetch` makes it.
+pub(crate) const PAIRS: &str = "pairs.jsonl";
 
 pub(super) fn source(location: &str, kind: Option<Kind>) -> Result<Source, SourceError> {
     let unknown = |hint| SourceError::Unknown { location: location.to_owned(), hint };
@@ -35,7 +37,12 @@ pub(super) fn source(location: &str, kind: Option<Kind>) -> Result<Source, Sourc
             let found = [Kind::Iconify, Kind::Tar, Kind::Parquet].into_iter().find_map(|kind| {
                 files(&storage, kind).map(|files| (!files.is_empty()).then_some((kind, files))).transpose()
             });
-            found.unwrap_or_else(|| Ok((Kind::Folder, vec![String::new()])))?
+            match found {
+                Some(found) => found?,
+                // Any other list beside images may be about something else.
+                None if storage.exists(PAIRS)? => (Kind::JsonLines, vec![PAIRS.to_owned()]),
+                None => (Kind::Folder, vec![String::new()]),
+            }
         }
     };
     if files.is_empty() {

