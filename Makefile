@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo-long parity test lint bench ci
+.PHONY: help setup run demo-long parity test lint bench bench-loader ci
 
 CUDA ?= 0
 WORKER := target/release/albef-worker
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install libtorch, linters and test data into this folder (CUDA=1 for GPUs)
 	@CUDA=$(CUDA) scripts/setup.sh
@@ -40,6 +40,9 @@ bench: setup ## measure text, rules, augmentation, operators and training steps 
 	  $(WORKER) bench --config albef-base --batch 4 --dtype $$dtype --threads 2 --steps 5; \
 	  $(WORKER) bench --config small --batch 16 --dtype $$dtype --threads 2 --steps 10; \
 	done
+
+bench-loader: setup ## compare the loader with a PyTorch DataLoader, one core each, on a folder of photos (PHOTOS=DIR)
+	scripts/bench-loader.sh "$(PHOTOS)"
 
 ci: ## what continuous integration runs: lint, then test
 	$(MAKE) lint

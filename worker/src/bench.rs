@@ -11,6 +11,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::JobConfig;
+use crate::process::peak_rss_mib;
 
 /// Tokens of every text: the longest that training sees, so that no padding flatters the figure.
 const TOKENS: i64 = 25;
@@ -104,7 +105,7 @@ pub fn run(options: &Options, device: Device) -> anyhow::Result<Figures> {
         steps: seconds.len(),
         step_s,
         images_per_s: options.batch as f64 / step_s,
-        peak_rss_mib: peak_rss_kib()? / 1024.0,
+        peak_rss_mib: peak_rss_mib()?,
         peak_device_mib: torch_ext::runtime::peak_device_bytes(device)?.map(mib),
         gflop_per_s: gflop_per_sample(&job.model) * options.batch as f64 / step_s,
         parts,
@@ -171,15 +172,6 @@ pub fn gflop_per_sample(model: &ModelConfig) -> f64 {
     let twin = image + 2.0 * text + fusion + head;
     let online = image + 2.0 * text + 4.0 * fusion + head;
     2.0 * (twin + 3.0 * online) / 1e9
-}
-
-/// The process's largest resident set, in KiB.
-fn peak_rss_kib() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status cannot be read")?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse().ok())
-        .context("/proc/self/status has no VmHWM line")
 }
 
 #[cfg(test)]

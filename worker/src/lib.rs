@@ -2,6 +2,7 @@
 //!
 //! * [`config`] — the configuration file, and the configurations that ship with the program;
 //! * [`loader`] — from shards to micro-batches, ahead of need;
+//! * [`load`] — the loader without a model, measured;
 //! * [`train`] — the training loop, its folder, its metrics;
 //! * [`saved`] and [`ask`] — a trained model, and questions to it;
 //! * [`drawing`] — contact sheets and heat maps;
@@ -21,9 +22,11 @@ pub mod device;
 pub mod drawing;
 pub mod evaluate;
 pub mod line;
+pub mod load;
 pub mod loader;
 pub mod normalise;
 pub mod parity;
+mod process;
 pub mod saved;
 pub mod train;
 pub mod weights;

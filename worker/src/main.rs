@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use albef_model::Precision;
 use albef_worker::device::DeviceName;
 use albef_worker::saved::SavedModel;
-use albef_worker::{ask, bench, caption, line, parity, train, weights};
+use albef_worker::{ask, bench, caption, line, load, parity, train, weights};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -53,6 +53,23 @@ enum Command {
         /// Measured steps, after two to warm up.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
         steps: u16,
+    },
+    /// Time the loader of a job without its model: is the data fast enough? Prints one JSON line.
+    Load {
+        /// Name of a shipped configuration or path of a file.
+        config: String,
+        /// Measured steps, after two to warm up.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+        /// Samples that are decoded at once, instead of data.threads.
+        #[arg(long, value_parser = threads)]
+        threads: Option<u16>,
+        /// KEY=VALUE, instead of the configuration's, as often as wanted: --set data.exact=true.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        replaced: Vec<String>,
+        /// Where the tensors go: cpu, cuda or cuda:N.
+        #[arg(long, default_value = "cpu")]
+        device: DeviceName,
     },
     /// Train a job on this machine alone. Run again, it goes on where it stopped.
     Train {
@@ -257,6 +274,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 steps: steps.into(),
             };
             let figures = bench::run(&options, device.open()?)?;
+            writeln!(out, "{}", serde_json::to_string(&figures)?).context(OUTPUT)?;
+        }
+        Command::Load { config, steps, threads, replaced, device } => {
+            let threads = threads.map(usize::from);
+            let options = load::Options { config, replaced, steps: steps.into(), threads };
+            let figures = load::run(&options, device.open()?)?;
             writeln!(out, "{}", serde_json::to_string(&figures)?).context(OUTPUT)?;
         }
         Command::Train { config, out, replaced, fresh, device, threads } => {

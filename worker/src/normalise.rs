@@ -1,6 +1,7 @@
 //! From pixels to what the image encoder reads.
 use albef_model::Result;
 use tch::{Device, Kind, Tensor};
+use torch_ext::transfer::upload;
 
 /// Mean of each channel over CLIP's training images, by which the published transform normalises.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -12,19 +13,21 @@ const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 ///
 /// The bytes travel, a quarter of the floats' size, from pinned memory and without waiting for them.
 pub fn normalise(pixels: &Tensor, device: Device) -> Result<Tensor> {
-    let pixels = match device {
-        Device::Cpu => pixels.shallow_clone(),
-        _ => {
-            let (non_blocking, copy) = (true, false);
-            pixels.f_pin_memory(device)?.f_to_device_(device, Kind::Uint8, non_blocking, copy)?
-        }
-    };
     // (x / 255 − mean) / deviation = x · scale + shift
-    let scale = Tensor::f_from_slice(&DEVIATION.map(|d| 1.0 / (255.0 * d)))?.f_to(device)?;
-    let shift: Vec<f32> = MEAN.iter().zip(DEVIATION).map(|(m, d)| -m / d).collect();
-    let shift = Tensor::f_from_slice(&shift)?.f_to(device)?;
-    let floats = pixels.f_to_kind(Kind::Float)?;
-    Ok(floats.f_mul(&scale)?.f_add_(&shift)?.f_permute([0, 3, 1, 2])?.f_contiguous()?)
+    let scale = per_channel(DEVIATION.map(|d| 1.0 / (255.0 * d)), device)?;
+    let shift = per_channel(std::array::from_fn(|c| -MEAN[c] / DEVIATION[c]), device)?;
+    let channels_first = upload(pixels, device)?.f_permute([0, 3, 1, 2])?;
+    // One pass converts and moves; arithmetic on rows of pixels is four times faster than on pixels of three values.
+    let mut floats = Tensor::f_empty(channels_first.size(), (Kind::Float, device))?;
+    floats.f_copy_(&channels_first)?;
+    Ok(floats.f_mul_(&scale)?.f_add_(&shift)?)
+}
+
+/// Three values, `[3, 1, 1]`, made on `device`: to copy them from unpinned memory would wait for all that the device has to do.
+fn per_channel(values: [f32; 3], device: Device) -> Result<Tensor> {
+    let filled = values.map(|value| Tensor::f_full([1], f64::from(value), (Kind::Float, device)));
+    let filled = filled.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(Tensor::f_cat(&filled, 0)?.f_view([3, 1, 1])?)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::process::Command;
 use std::sync::Arc;
 
 use albef_corpus::augment::AugmentConfig;
@@ -144,4 +145,29 @@ fn damaged_bytes_are_a_fault_and_no_replacement() {
     let error = (0..2).find_map(|_| loader.next_step().err()).unwrap();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");
     assert!(error.to_string().contains(&shard_name(0)), "{error}");
+}
+
+#[test]
+fn the_loader_is_measured_without_its_model() {
+    let world = World::new();
+    let timed = |args: &[&str]| {
+        Command::new(common::worker()).arg("load").arg(world.path("job.toml")).args(args).output().unwrap()
+    };
+    let out = timed(&["--steps", "3", "--threads", "1", "--set", "data.readers=1"]);
+    let text = String::from_utf8(out.stdout.clone()).unwrap();
+    assert!(out.status.success() && text.lines().count() == 1, "{}", String::from_utf8_lossy(&out.stderr));
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    // Two logical ranks of three.
+    assert_eq!((&line["steps"], &line["samples"], &line["replaced"]), (&3.into(), &18.into(), &0.into()));
+    assert_eq!((&line["threads"], &line["readers"], &line["exact"]), (&1.into(), &1.into(), &false.into()));
+    for key in ["seconds", "images_per_s", "images_per_cpu_s", "mb_per_s", "peak_rss_mib"] {
+        assert!(line[key].as_f64().unwrap() > 0.0, "{key}: {line}");
+    }
+    assert!((0.0..=1.0).contains(&line["read_wait"].as_f64().unwrap()), "{line}");
+
+    let line = common::refusal(&timed(&["--set", "data.vocabulary=no-such-file"]));
+    assert!(line.contains("no-such-file"), "{line}");
+    assert!(common::refusal(&timed(&["--steps", "0"])).contains("--steps"));
+    let bare = Command::new(common::worker()).args(["load", "small"]).output().unwrap();
+    assert!(common::refusal(&bare).contains("[data]"));
 }

@@ -67,9 +67,8 @@ pub(crate) fn finite(what: &'static str, values: &Tensor) -> Result<()> {
 
 /// A tensor of the host on `device`, without waiting for it: a copy from pageable memory would.
 pub(crate) fn upload(host: &Tensor, device: Device) -> Result<Tensor> {
-    if device == Device::Cpu || host.device() == device {
+    if host.device() == device {
         return Ok(host.shallow_clone());
     }
-    let (non_blocking, copy) = (true, false);
-    Ok(host.f_pin_memory(device)?.f_to_device_(device, host.kind(), non_blocking, copy)?)
+    Ok(torch_ext::transfer::upload(host, device)?)
 }

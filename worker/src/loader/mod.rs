@@ -16,5 +16,5 @@ mod recipe;
 
 pub use error::LoadError;
 pub use picture::{PictureError, Pictures};
-pub use pipeline::{Block, Loader, Threads};
+pub use pipeline::{Block, Loader, Threads, Work};
 pub use recipe::{Batch, Raw, Recipe, RecipeConfig, Replaced};

@@ -1,7 +1,9 @@
 //! Threads that load steps ahead of need.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use albef_corpus::order::Epoch;
 use rayon::prelude::*;
@@ -29,6 +31,22 @@ pub struct Threads {
     pub prefetch: usize,
 }
 
+/// What a loader has done since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Bytes of the pictures that were read, as they are stored.
+    pub bytes: u64,
+    /// How long decoding had nothing to do because it waited for reading.
+    pub starved: Duration,
+}
+
+/// [`Work`] in the making.
+#[derive(Debug, Default)]
+struct Counters {
+    bytes: AtomicU64,
+    starved_ns: AtomicU64,
+}
+
 /// Loads the steps of a block of logical ranks, one after another.
 ///
 /// Dropping it stops its threads after the sample that each is at.
@@ -37,6 +55,7 @@ pub struct Loader {
     steps: Option<Receiver<Result<Vec<Batch>, LoadError>>>,
     next: u64,
     threads: Vec<JoinHandle<()>>,
+    counters: Arc<Counters>,
 }
 
 impl Loader {
@@ -54,21 +73,29 @@ impl Loader {
         let (to_train, steps) = sync_channel(threads.prefetch.max(1));
         let reading = pool("albef-read", threads.readers)?;
         let decoding = pool("albef-decode", threads.decoders)?;
+        let counters = Arc::<Counters>::default();
         let reader = {
-            let recipe = Arc::clone(&recipe);
+            let (recipe, counters) = (Arc::clone(&recipe), Arc::clone(&counters));
             spawn("albef-reader", move || {
                 let mut steps = Steps { recipe: &recipe, epochs: Vec::new(), block };
                 for step in first_step.. {
                     let raw = steps.read(step, &reading);
                     let failed = raw.is_err();
+                    let bytes = raw.iter().flatten().map(Raw::bytes).sum::<usize>() as u64;
+                    counters.bytes.fetch_add(bytes, Ordering::Relaxed);
                     if to_decode.send(raw).is_err() || failed {
                         return;
                     }
                 }
             })?
         };
+        let waiting = Arc::clone(&counters);
         let decoder = spawn("albef-decoder", move || {
-            for raw in raw {
+            loop {
+                let start = Instant::now();
+                let Ok(raw) = raw.recv() else { return };
+                let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                waiting.starved_ns.fetch_add(nanoseconds, Ordering::Relaxed);
                 let batches = raw.and_then(|raw| decoding.install(|| recipe.batches(&raw)));
                 let failed = batches.is_err();
                 if to_train.send(batches).is_err() || failed {
@@ -76,7 +103,16 @@ impl Loader {
                 }
             }
         })?;
-        Ok(Self { steps: Some(steps), next: first_step, threads: vec![reader, decoder] })
+        Ok(Self { steps: Some(steps), next: first_step, threads: vec![reader, decoder], counters })
+    }
+
+    /// What it has done so far, steps that nobody has asked for yet included.
+    pub fn work(&self) -> Work {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Work {
+            bytes: count(&self.counters.bytes),
+            starved: Duration::from_nanos(count(&self.counters.starved_ns)),
+        }
     }
 
     /// The micro-batches of the next step, one for each logical rank of the block. Waits for them.

@@ -51,6 +51,13 @@ pub struct Raw {
     sample: Sample,
 }
 
+impl Raw {
+    /// Bytes of the stored picture.
+    pub(super) fn bytes(&self) -> usize {
+        self.sample.image.len()
+    }
+}
+
 /// The samples of one logical rank in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {

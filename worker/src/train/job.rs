@@ -1,12 +1,8 @@
 //! A job that one worker trains alone.
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use albef_corpus::order::OrderConfig;
-use albef_corpus::shard::Corpus;
-use albef_corpus::text::{Vocabulary, WordPiece};
 use albef_model::Trainer;
 use albef_model::exchange::Alone;
 use albef_model::trainer::TrainerConfig;
@@ -19,9 +15,10 @@ use super::folder::RunFolder;
 use super::progress::Progress;
 use super::record::{EvaluationRecord, Record};
 use super::stepper::Stepper;
-use crate::config::{DataConfig, JobConfig};
+use super::stream::{Stream, side};
+use crate::config::JobConfig;
 use crate::evaluate::EvaluationSet;
-use crate::loader::{Block, Loader, Recipe, RecipeConfig, Threads};
+use crate::loader::Block;
 
 /// What to train, and where to.
 #[derive(Debug, Clone)]
@@ -48,24 +45,19 @@ pub enum Ending {
 /// Trains until all steps are made, the time is up, or `stop` is set; the step under way is finished first.
 pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Result<Ending> {
     let job = JobConfig::load_with(&options.config, &options.replaced)?;
-    let Some(data) = &job.data else {
-        bail!("{}: has no section [data]: name a corpus and a vocabulary to train on", options.config);
-    };
-    let vocabulary = Vocabulary::load(&data.vocabulary)?;
-    let words = Arc::new(WordPiece::new(&vocabulary)?);
-    fits(&job, &words, &data.vocabulary)?;
-    let recipe = Arc::new(recipe(&job, data, Arc::clone(&words))?);
+    let stream = Stream::open(&job, &options.config)?;
+    let Stream { data, words, recipe, .. } = &stream;
     let evaluation = job
         .evaluation
         .as_ref()
-        .map(|e| EvaluationSet::open(&e.corpus, side(&job), &words, data.max_words, data.max_tokens))
+        .map(|e| EvaluationSet::open(&e.corpus, side(&job), words, data.max_words, data.max_tokens))
         .transpose()?;
     let samples = recipe.order().epoch_len();
     let Some(steps) = job.steps(samples) else {
         bail!("{}: schedule.kind = \"constant\" never ends: give train.steps", options.config);
     };
 
-    let mut folder = RunFolder::open(&options.out, &job, &vocabulary.text(), options.fresh)?;
+    let mut folder = RunFolder::open(&options.out, &job, &stream.vocabulary.text(), options.fresh)?;
     let mut trainer = trainer(&job, device, folder.has_state())?;
     let replaced = folder.go_on(&mut trainer)?;
     let first = trainer.step();
@@ -76,7 +68,7 @@ pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Resu
     });
 
     let block = Block { first: 0, count: job.logical_ranks };
-    let loader = Loader::start(recipe, block, first, threads(data))?;
+    let loader = stream.start(block, first)?;
     let mut stepper = Stepper::new(&job, samples, loader, replaced);
     let deadline =
         job.train.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
@@ -138,62 +130,6 @@ fn evaluate(
     let record = EvaluationRecord { step: trainer.step(), report, seconds: start.elapsed().as_secs_f64() };
     folder.record(&Record::Evaluation(record))?;
     Ok(text)
-}
-
-/// Side of the model's images, pixels.
-fn side(job: &JobConfig) -> u32 {
-    u32::try_from(job.model.vision.image_res).unwrap_or(u32::MAX)
-}
-
-/// The model's vocabulary must hold the tokens, and its special ids must be theirs.
-pub(crate) fn fits(job: &JobConfig, words: &WordPiece, path: &str) -> anyhow::Result<()> {
-    let text = &job.model.text;
-    if words.vocab_size() as i64 > text.vocab {
-        bail!(
-            "{path}: has {} tokens, model.text.vocab = {}: make them equal",
-            words.vocab_size(),
-            text.vocab
-        );
-    }
-    for (key, configured, found) in [
-        ("pad_id", text.pad_id, words.pad_id()),
-        ("cls_id", text.cls_id, words.cls_id()),
-        ("mask_id", text.mask_id, words.mask_id()),
-    ] {
-        if configured != found {
-            bail!("{path}: model.text.{key} = {configured}, but in this vocabulary it is {found}");
-        }
-    }
-    Ok(())
-}
-
-fn recipe(job: &JobConfig, data: &DataConfig, words: Arc<WordPiece>) -> anyhow::Result<Recipe> {
-    let corpora = data
-        .corpus
-        .iter()
-        .map(|corpus| Ok((Corpus::open(&corpus.path)?, corpus.weight)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let order = OrderConfig {
-        seed: job.seed,
-        logical_ranks: job.logical_ranks,
-        local_batch: job.local_batch.unsigned_abs(),
-        window: data.window,
-    };
-    let config = RecipeConfig {
-        order,
-        augment: job.augment.clone(),
-        side: side(job),
-        max_words: data.max_words,
-        max_tokens: data.max_tokens,
-        exact: data.exact,
-    };
-    Recipe::new(corpora, words, config).context("[data]")
-}
-
-fn threads(data: &DataConfig) -> Threads {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let decoders = if data.threads == 0 { cores } else { data.threads };
-    Threads { readers: data.readers, decoders, prefetch: data.prefetch }
 }
 
 /// A trainer in the job's initial state, which a saved one will replace if there is one.

@@ -7,15 +7,18 @@
 //! ```
 //!
 //! [`Stepper`] knows nothing of how many workers there are: it computes a block of logical ranks and gets the rest through
-//! an [`Exchange`](albef_model::exchange::Exchange). [`run`] is the one-worker job around it.
+//! an [`Exchange`](albef_model::exchange::Exchange). [`run`] is the one-worker job around it. [`Stream`] is what a job
+//! reads.
 mod folder;
 mod job;
 mod progress;
 mod record;
 mod stepper;
+mod stream;
 
 pub use folder::{CONFIG, FolderError, MODEL, RunFolder, STATE, VOCABULARY};
-pub(crate) use job::fits;
 pub use job::{Ending, Options, run};
 pub use record::{EvaluationRecord, Record, StepRecord};
 pub use stepper::{StepError, Stepper, micro_batch};
+pub use stream::Stream;
+pub(crate) use stream::fits;

@@ -137,6 +137,14 @@ int tx_synchronize(int device) {
   return tx_guard([&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(device)); });
 }
 
+// The caching allocator of pinned memory keeps the block until the copy has run, whenever the tensor goes away.
+int tx_upload(at::Tensor* host, int device, at::Tensor** out) {
+  return tx_guard([&] {
+    c10::Device target(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
+    *out = new at::Tensor(host->pin_memory().to(target, host->scalar_type(), /*non_blocking=*/true));
+  });
+}
+
 int tx_peak_device_bytes(int device, int64_t* out) {
   return tx_guard([&] {
     auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(device));

@@ -44,6 +44,7 @@ unsafe extern "C" {
     pub(crate) fn tx_device_count(out: *mut c_int) -> c_int;
     pub(crate) fn tx_synchronize(device: c_int) -> c_int;
     pub(crate) fn tx_peak_device_bytes(device: c_int, out: *mut i64) -> c_int;
+    pub(crate) fn tx_upload(host: *const C_tensor, device: c_int, out: *mut *mut C_tensor) -> c_int;
     pub(crate) fn tx_linear(
         x: *const C_tensor,
         weight: *const C_tensor,

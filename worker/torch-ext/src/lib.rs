@@ -6,6 +6,7 @@
 //! * [`optim`]: the fused AdamW operator;
 //! * [`layers`]: linear layers that keep little for the backward pass;
 //! * [`dropout`]: dropout whose mask is a function of a key;
+//! * [`transfer`]: copies from the host to a device;
 //! * [`runtime`]: process-wide switches (TF32, determinism, heap, loading CUDA).
 pub mod dropout;
 mod ffi;
@@ -13,6 +14,7 @@ pub mod foreach;
 pub mod layers;
 pub mod optim;
 pub mod runtime;
+pub mod transfer;
 
 /// Why a call into libtorch failed.
 #[derive(Debug, thiserror::Error)]
