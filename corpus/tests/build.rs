@@ -304,6 +304,36 @@ fn a_build_that_keeps_nothing_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let line = build(&web.config(), &out(dir.path()), &|_| {}).unwrap_err().to_string();
     assert!(line.contains("no record is left of 1") && line.contains("report.json"), "{line}");
+    assert!(!dir.path().join(".build").exists() && dir.path().join("dropped.jsonl").exists());
+}
+
+#[test]
+fn two_images_of_one_key_do_not_share_their_captions() {
+    let mut web = Web::new();
+    web.add("a.png", &png(&picture(0, 40)), &["a red house by the sea"])
+        .add("a.jpg", &png(&picture(1, 40)), &["two blue boats on a lake"])
+        .add("a.webp", &png(&picture(0, 40)), &["a small house near the water"]);
+    let dir = tempfile::tempdir().unwrap();
+    let report = run(&web.config(), dir.path());
+    assert_eq!((report.images, report.captions, report.joined), (2, 3, 1));
+    let corpus = Corpus::open(dir.path().to_str().unwrap()).unwrap();
+    let captions = |n| corpus.sample(0, n).unwrap().metadata.captions;
+    assert_eq!(captions(0), ["a red house by the sea", "a small house near the water"]);
+    assert_eq!(captions(1), ["two blue boats on a lake"]);
+}
+
+#[test]
+fn a_build_whose_work_is_deleted_beneath_it_ends_with_a_line() {
+    let (_web, config) = large();
+    let dir = tempfile::tempdir().unwrap();
+    // As a second build does that ends first, in a store that knows no locks.
+    let delete = |progress| {
+        if matches!(progress, albef_corpus::build::Progress::Judged(..)) {
+            let _ = std::fs::remove_dir_all(dir.path().join(".build"));
+        }
+    };
+    let line = build(&config, &out(dir.path()), &delete).unwrap_err().to_string();
+    assert!(line.contains("is gone: another build deleted it") && line.lines().count() == 1, "{line}");
 }
 
 #[test]

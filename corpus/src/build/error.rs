@@ -51,6 +51,26 @@ pub enum BuildError {
         /// The folder.
         path: String,
     },
+    /// Another process builds into the same folder.
+    #[error("another build is writing into {path:?}: wait for its end, or give another folder")]
+    Busy {
+        /// The output folder.
+        path: String,
+    },
+    /// A source would read what is written.
+    #[error("{out:?} is a folder that the source {source_path:?} reads: give a folder outside of it")]
+    OutputInSource {
+        /// The output folder.
+        out: String,
+        /// The source.
+        source_path: String,
+    },
+    /// The sources hold nothing at all.
+    #[error("no record in {sources}: check the paths, or give the sources' kinds in a build file")]
+    NoRecords {
+        /// The sources with the kinds that they were read as.
+        sources: String,
+    },
     /// The sources changed between two passes.
     #[error(
         "record {number} is not the one that was surveyed: a source changed; delete {path:?} and start again"
@@ -59,6 +79,12 @@ pub enum BuildError {
         /// Number of the record.
         number: u64,
         /// The folder of the unfinished build.
+        path: String,
+    },
+    /// A file of the unfinished build is gone.
+    #[error("{path:?} is gone: another build deleted it; give the same command again")]
+    Gone {
+        /// The file.
         path: String,
     },
     /// A file of the unfinished build is damaged.

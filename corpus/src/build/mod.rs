@@ -1,9 +1,9 @@
 //! From sources to shards.
 //!
 //! ```text
-//! sources ─▶ survey ─▶ facts (.build/facts-*.jsonl)      rules that look at one record; every image is decoded once
+//! sources ─▶ survey ─▶ facts (facts-*.jsonl)             rules that look at one record; every image is decoded once
 //!                        │
-//!                     verdicts (.build/verdicts.jsonl)   rules that need the whole corpus, in the order of the records
+//!                     verdicts (verdicts-*.jsonl)        rules that need the whole corpus, in the order of the records
 //!                        │
 //! sources ─▶ write ──────┴─▶ shards, manifest, report    what is kept, stored as configured
 //! ```
@@ -52,11 +52,17 @@ pub enum Progress {
 pub fn build(config: &BuildConfig, out: &Storage, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
     config.validate()?;
     let sources = config.open_sources()?;
+    for (source, SourceConfig { path, .. }) in sources.iter().zip(&config.sources) {
+        if source.reads(out) {
+            let (out, source_path) = (out.location().to_owned(), path.clone());
+            return Err(BuildError::OutputInSource { out, source_path });
+        }
+    }
     let workspace = Workspace::open(out, config)?;
     if let Some(report) = workspace.finished()? {
         return Ok(report);
     }
-    let records = survey::run(config, &sources, &workspace, progress)?;
+    let records = survey::run(config, &sources, &workspace, progress).inspect_err(|_| workspace.leave())?;
     let tally = verdict::run(config, &sources, &workspace, records, progress)?;
     let shards = write::run(config, &sources, &workspace, records, progress)?;
     report::finish(config, &sources, &workspace, &tally, shards)

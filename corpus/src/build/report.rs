@@ -114,7 +114,7 @@ pub(super) fn finish(
     tally: &Tally,
     shards: Vec<ShardInfo>,
 ) -> Result<Report> {
-    let records = workspace.read::<u64>("records.json")?.unwrap_or_default();
+    let records = workspace.need::<u64>("records.json")?;
     let mut page_parts = PageParts::new(tally);
     let chunks = 0..records.div_ceil(CHUNK as u64);
     workspace.out.write_pieces(DROPPED, chunks.map(|chunk| page_parts.read_back(workspace, chunk)))?;
@@ -133,9 +133,13 @@ pub(super) fn finish(
     };
     let mut json = serde_json::to_vec_pretty(&report)?;
     json.push(b'\n');
+    // A picture that another build has deleted, where nothing can be locked, looks like one that never was.
+    workspace.is_still_here()?;
     workspace.out.write(REPORT, json)?;
     workspace.out.write(PAGE, page(&report, &thumbnails))?;
     if shards.is_empty() {
+        // Going on would come to the same end: whoever mends sources or rules begins anew.
+        workspace.clean()?;
         return Err(BuildError::Nothing { records, path: workspace.out.location().to_owned() });
     }
     let provenance = sources.iter().zip(&config.sources).map(|(source, config)| {
@@ -219,7 +223,7 @@ impl PageParts {
 
     /// Takes a chunk in and returns its lines of `dropped.jsonl`.
     fn read_back(&mut self, workspace: &Workspace, chunk: u64) -> Result<Vec<u8>> {
-        let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
+        let verdicts = workspace.need_lines::<Verdict>(&verdicts_name(chunk))?;
         let first = chunk * CHUNK as u64;
         let mut lines = Vec::new();
         let [sides, aspects, words] = &mut self.histograms;

@@ -55,6 +55,11 @@ pub(super) fn run(
         }
         progress(Progress::Surveyed(number));
     }
+    if number == 0 {
+        // Not written down: the next run may find some.
+        let read_as = sources.iter().map(|source| format!("{:?} ({})", source.name(), source.kind()));
+        return Err(BuildError::NoRecords { sources: read_as.collect::<Vec<_>>().join(", ") });
+    }
     workspace.write("records.json", &number)?;
     Ok(number)
 }
@@ -128,7 +133,7 @@ impl Surveyor {
                 {
                     return Err(error.clone().into());
                 }
-                let finding = Finding::text(Reason::RecordInvalid, &bad.problem.to_string());
+                let finding = Finding::message(Reason::RecordInvalid, &bad.problem.to_string());
                 return Ok(Fact {
                     origin: bad.origin.clone(),
                     key: String::new(),
@@ -234,7 +239,7 @@ pub(super) fn load(record: &Record, limits: &Limits, renderer: &Renderer) -> Res
         Ok(raster) => Ok(Ok(raster)),
         // A storage that fails says nothing about the record.
         Err(ImageError::Storage(error)) if !error.blames_the_file() => Err(error.into()),
-        Err(error) => Ok(Err(Finding::text(Reason::ImageUnreadable, &error.to_string()))),
+        Err(error) => Ok(Err(Finding::message(Reason::ImageUnreadable, &error.to_string()))),
     }
 }
 
@@ -244,7 +249,7 @@ fn unreadable(error: &image::ImageError, limits: &Limits) -> Finding {
             let pixels = f64::from(*width) * f64::from(*height);
             Finding::number(Reason::ImageTooManyPixels, pixels, limits.max_pixels as f64)
         }
-        _ => Finding::text(Reason::ImageUnreadable, &error.to_string()),
+        _ => Finding::message(Reason::ImageUnreadable, &error.to_string()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::scope::Scopes;
 use super::split::Split;
 use super::survey::{CHUNK, facts_name, hex};
 use super::workspace::Workspace;
-use super::{BuildConfig, BuildError, GalleryConfig, Progress, Result};
+use super::{BuildConfig, GalleryConfig, Progress, Result};
 use crate::dedup::{ExactIndex, NearIndex, Owner, PixelHash};
 use crate::rules::{CaptionFrequency, Finding, Reason};
 use crate::shard::Corpus;
@@ -96,11 +96,7 @@ pub(super) fn run(
 
 /// The facts of a chunk, which the survey has written.
 pub(super) fn facts(workspace: &Workspace, chunk: u64) -> Result<Vec<Fact>> {
-    let name = facts_name(chunk);
-    workspace.read_lines(&name)?.ok_or_else(|| BuildError::Workspace {
-        path: format!("{}/{name}", workspace.path()),
-        problem: "is missing".into(),
-    })
+    workspace.need_lines(&facts_name(chunk))
 }
 
 /// Name of the verdicts of `chunk`.
@@ -132,7 +128,7 @@ struct Judge {
     excluded: HashSet<PixelHash>,
     scopes: Scopes,
     frequency: CaptionFrequency,
-    /// By hash of source and key: the record that was kept.
+    /// By hash of source, key and pixels: the record that was kept.
     files: HashMap<u64, u64>,
     /// Hashes of each image file with each of its captions.
     pairs: HashSet<(u64, u64)>,
@@ -248,7 +244,7 @@ impl Judge {
             self.gallery_captions.extend(folded);
             return Ok(Verdict::Keep(captions));
         }
-        let file = file_hash(fact);
+        let file = file_hash(fact, image);
         if let Some(&first) = self.files.get(&file) {
             return Ok(self.join(first, file, captions));
         }
@@ -308,10 +304,11 @@ fn text_hash(text: &str) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i]))
 }
 
-/// The image file of a record: source and key.
-fn file_hash(fact: &Fact) -> u64 {
+/// The image file of a record: source, key and pixels. A key alone may stand for several images: many tars of a source
+/// count their samples from 0, and `1.jpg` and `1.png` have one key.
+fn file_hash(fact: &Fact, image: &ImageFact) -> u64 {
     let mut hasher = blake3::Hasher::new();
-    for part in [fact.origin.source.as_ref(), fact.key.as_str()] {
+    for part in [fact.origin.source.as_ref(), fact.key.as_str(), image.pixels.as_str()] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     let hash = hasher.finalize();

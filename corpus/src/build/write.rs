@@ -20,6 +20,9 @@ use crate::source::svg::Renderer;
 /// Longer side of a thumbnail.
 const THUMBNAIL: u32 = 96;
 
+/// Images that a thread has on its way into a shard.
+const AT_ONCE: usize = 4;
+
 /// Where writing stands after a shard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Written {
@@ -55,32 +58,39 @@ pub(super) fn run(
             continue;
         }
         let facts = verdict::facts(workspace, chunk)?;
-        let verdicts = workspace.read_lines::<Verdict>(&verdicts_name(chunk))?.unwrap_or_default();
+        let verdicts = workspace.need_lines::<Verdict>(&verdicts_name(chunk))?;
         if facts.len() != read.len() || verdicts.len() != read.len() {
             return Err(BuildError::Changed { number: first, path: workspace.path() });
         }
-        let rows: Vec<_> = read.iter().zip(&facts).zip(verdicts).zip(first..).collect();
-        let samples = rows
-            .into_par_iter()
-            .map_init(Resizer::new, |resizer, (((record, fact), verdict), number)| {
-                writer.check(record, fact, number)?;
-                writer.thumbnail(record, number, resizer)?;
-                if number < next {
-                    return Ok(None);
+        let mut rows = read.iter().zip(&facts).zip(verdicts).zip(first..);
+        loop {
+            // A few at a time: an image may be large, and all of them are held until they are packed.
+            let some: Vec<_> = rows.by_ref().take(AT_ONCE * rayon::current_num_threads()).collect();
+            if some.is_empty() {
+                break;
+            }
+            let samples = some
+                .into_par_iter()
+                .map_init(Resizer::new, |resizer, (((record, fact), verdict), number)| {
+                    writer.check(record, fact, number)?;
+                    writer.thumbnail(record, number, resizer)?;
+                    if number < next {
+                        return Ok(None);
+                    }
+                    let (Ok(record), Some(image), Verdict::Keep(captions)) = (record, &fact.image, verdict)
+                    else {
+                        return Ok(None);
+                    };
+                    let sample = writer.sample(&Kept { record, image, captions }, number, resizer)?;
+                    Ok(Some((sample, number)))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            for (sample, number) in samples.into_iter().flatten() {
+                packer.push(&sample)?;
+                if packer.len() >= target {
+                    let full = std::mem::replace(&mut packer, Packer::new(shards.len() + 1));
+                    shards.push(store(workspace, shards.len(), full, number + 1)?);
                 }
-                let (Ok(record), Some(image), Verdict::Keep(captions)) = (record, &fact.image, verdict)
-                else {
-                    return Ok(None);
-                };
-                writer.sample(&Kept { record, image, captions }, number, resizer).map(Some)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        for (sample, number) in samples.into_iter().zip(first..) {
-            let Some(sample) = sample else { continue };
-            packer.push(&sample)?;
-            if packer.len() >= target {
-                let full = std::mem::replace(&mut packer, Packer::new(shards.len() + 1));
-                shards.push(store(workspace, shards.len(), full, number + 1)?);
             }
         }
         progress(Progress::Written((first + CHUNK as u64).min(records), records));
@@ -142,14 +152,14 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(config: &'a BuildConfig, workspace: &'a Workspace) -> Result<Self> {
-        let tally = workspace.read::<Tally>("tally.json")?.unwrap_or_default();
+        let tally = workspace.need::<Tally>("tally.json")?;
         let examples = tally.examples.values().flatten().chain(&tally.kept_examples).copied().collect();
         Ok(Self {
             config,
             workspace,
             renderer: Renderer::new(config.image.svg_side),
             limits: Limits { max_pixels: config.image.max_pixels, ..Limits::default() },
-            joined: workspace.read("joined.json")?.unwrap_or_default(),
+            joined: workspace.need("joined.json")?,
             examples,
         })
     }

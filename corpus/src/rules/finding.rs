@@ -5,6 +5,9 @@ use super::Reason;
 /// Characters of a caption that a [`Finding`] quotes at most.
 const QUOTE: usize = 80;
 
+/// Characters of a message that a [`Finding`] keeps at most: it begins with a path, and the reason comes last.
+const MESSAGE: usize = 400;
+
 /// Why a record was dropped or trimmed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,12 +40,21 @@ impl Finding {
     pub fn text(reason: Reason, part: &str) -> Self {
         Self { reason, measured: Value::quote(part), threshold: None }
     }
+
+    /// What is wrong with something that cannot be read; the first 400 characters are kept.
+    pub fn message(reason: Reason, message: &str) -> Self {
+        Self { reason, measured: Value::first(message, MESSAGE), threshold: None }
+    }
 }
 
 impl Value {
     /// The first 80 characters of `text`.
     pub fn quote(text: &str) -> Self {
-        match text.char_indices().nth(QUOTE) {
+        Self::first(text, QUOTE)
+    }
+
+    fn first(text: &str, most: usize) -> Self {
+        match text.char_indices().nth(most) {
             Some((end, _)) => Self::Text(format!("{}…", &text[..end])),
             None => Self::Text(text.to_owned()),
         }

@@ -1,8 +1,11 @@
 //! What lies at a path or URL.
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::text_file::TextFile;
 use super::{Kind, Options, Source, SourceError};
+use crate::record::Problem;
 use crate::storage::{Entry, Storage, StorageError, name};
 
 /// Bytes of a file that are looked at.
@@ -98,22 +101,36 @@ fn as_file(location: &str) -> Result<Option<(Storage, String)>, SourceError> {
 
 /// The kind of a file by its extension, and by its first bytes where that says nothing; or a hint why not.
 fn of_file(storage: &Storage, file: &str) -> Result<Result<Kind, &'static str>, SourceError> {
-    let extension = name::extension(file);
+    let extension = text_extension(file);
     Ok(Ok(match extension.as_deref() {
         Some("jsonl" | "ndjson") => Kind::JsonLines,
         Some("csv") => Kind::Csv,
         Some("tsv") => Kind::Tsv,
         Some("parquet") => Kind::Parquet,
         Some("tar") => Kind::Tar,
-        Some("gz" | "tgz" | "zst" | "bz2" | "xz" | "zip") => {
-            return Ok(Err(" (compressed: unpack it first)"));
-        }
+        Some("tgz" | "zst" | "bz2" | "xz" | "zip") => return Ok(Err(COMPRESSED)),
         _ => {
-            let opened = storage.file(file)?;
-            let head = opened.read_range(0..opened.size().min(HEAD))?;
-            return Ok(of_head(&head));
+            let mut head = Vec::new();
+            let read =
+                TextFile::open(&storage.file(file)?).and_then(|text| text.take(HEAD).read_to_end(&mut head));
+            return match read.map_err(|error| TextFile::problem(error, &storage.path(file))) {
+                Ok(_) => Ok(of_head(&head)),
+                Err(Problem::Storage(error)) => Err(error.into()),
+                Err(_) => Ok(Err(COMPRESSED)),
+            };
         }
     }))
+}
+
+const COMPRESSED: &str = " (compressed: unpack it first)";
+
+/// The extension of a file, without the one that gzip adds.
+fn text_extension(file: &str) -> Option<String> {
+    let extension = name::extension(file)?;
+    match file.len().checked_sub(3).and_then(|end| file.split_at_checked(end)) {
+        Some((plain, _)) if extension == "gz" => name::extension(plain),
+        _ => Some(extension),
+    }
 }
 
 fn of_head(head: &[u8]) -> Result<Kind, &'static str> {
@@ -157,7 +174,7 @@ fn files(storage: &Storage, kind: Kind) -> Result<Vec<String>, SourceError> {
         Kind::Tar => &["tar"],
     };
     let entries = storage.entries("")?.into_iter().filter(|entry| !entry.is_folder);
-    let wanted = |name: &str| name::extension(name).is_some_and(|found| extensions.contains(&found.as_str()));
+    let wanted = |name: &str| text_extension(name).is_some_and(|found| extensions.contains(&found.as_str()));
     Ok(entries.map(|entry| entry.name).filter(|name| wanted(name)).collect())
 }
 

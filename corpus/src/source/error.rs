@@ -41,6 +41,12 @@ pub enum SourceError {
         /// What is wrong, on one line.
         reason: String,
     },
+    /// The file is compressed as a whole, and its parts are read from where they lie.
+    #[error("{path:?} is compressed, and images are read from their places in it: unpack it first (gunzip)")]
+    Compressed {
+        /// The file.
+        path: String,
+    },
     /// A table lacks a column.
     #[error("{path:?} has no column {wanted:?}: it has {found}; name the columns of image and caption")]
     Column {

@@ -8,6 +8,12 @@ use super::scope::Scope;
 use crate::record::{At, BadRecord, Problem, Record};
 use crate::storage::one_line;
 
+/// Most captions of a record. Sets of paraphrases have some dozens.
+const MOST_CAPTIONS: usize = 1000;
+/// Most values of a record, nested ones included, counted by what comes before each. A value of two bytes takes thirty in
+/// memory, and those of many records are held at once.
+const MOST_VALUES: usize = 50_000;
+
 /// The record that the text of one JSON object is.
 pub(super) fn record(scope: &mut Scope, bytes: &[u8], at: At) -> Result<Record, BadRecord> {
     match object(bytes).and_then(|fields| from_fields(scope, fields, &at)) {
@@ -41,6 +47,9 @@ fn from_fields(scope: &mut Scope, mut fields: Map<String, Value>, at: &At) -> Re
 /// The object that `bytes` hold; two fields of one name are refused, since either could be meant.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::NotUtf8 { what: "the record" })?;
+    if memchr::memchr3_iter(b',', b'[', b'{', bytes).nth(MOST_VALUES).is_some() {
+        return Err(Problem::TooMany { what: "values", limit: MOST_VALUES });
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let fields = deserializer.deserialize_map(Fields).and_then(|fields| deserializer.end().map(|()| fields));
     fields.map_err(|error| {
@@ -65,6 +74,14 @@ pub(super) fn texts(field: &str, value: Value) -> Result<Vec<String>, Problem> {
             .collect::<Result<_, _>>()?,
         other => return Err(wrong_type(field, "a text or a list of texts", &other)),
     };
+    are_usable(field, texts)
+}
+
+/// `texts`, unless there are too many or one has a NUL byte.
+pub(super) fn are_usable(field: &str, texts: Vec<String>) -> Result<Vec<String>, Problem> {
+    if texts.len() > MOST_CAPTIONS {
+        return Err(Problem::TooMany { what: "captions", limit: MOST_CAPTIONS });
+    }
     match texts.iter().any(|text| text.contains('\0')) {
         true => Err(Problem::Nul { field: field.to_owned() }),
         false => Ok(texts),

@@ -11,9 +11,10 @@ use super::concept::{concept, has_skin_tone};
 use super::json_list;
 use super::json_stream::{Broken, JsonStream};
 use super::labels::{self, Labels};
+use super::text_file::TextFile;
 use super::{Item, Records, Scope, SourceError};
 use crate::record::{At, ImageRef, Problem, Record};
-use crate::storage::{StorageError, StorageReader, name, one_line};
+use crate::storage::{StorageError, name, one_line};
 
 const WANTED: &str = "an Iconify icon set";
 /// Most bytes of an icon's name, of its set's name and of its set's description.
@@ -25,8 +26,7 @@ pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
         Broken::Cut => scope.not_that(WANTED, "it is cut short"),
         Broken::Wanted(wanted) => scope.not_that(WANTED, &format!("{wanted} expected")),
     };
-    let file = scope.open()?;
-    let set = Set::read(file.reader()).map_err(broken)?;
+    let set = Set::read(scope.open_text()?).map_err(broken)?;
     if !set.has_icons {
         return Err(scope.not_that(WANTED, "it has no \"icons\""));
     }
@@ -41,7 +41,7 @@ pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
     };
     let codes = labels::codes(&scope.storage, &name::join(folder, "chars.json")).map_err(problem)?;
     let labels = Labels::find(&scope.storage).map_err(problem)?;
-    let mut stream = JsonStream::new(file.reader()).map_err(broken)?;
+    let mut stream = JsonStream::new(scope.open_text()?).map_err(broken)?;
     go_to_icons(&mut stream).map_err(broken)?;
     let (key, text) = (Vec::new(), Vec::new());
     Ok(Box::new(Icons { scope, set, license, codes, labels, stream, key, text, over: false }))
@@ -87,7 +87,7 @@ struct Icon {
 }
 
 impl Set {
-    fn read(reader: StorageReader) -> Result<Self, Broken> {
+    fn read(reader: TextFile) -> Result<Self, Broken> {
         // Iconify's default size is 16.
         let mut set =
             Self { prefix: String::new(), width: 16.0, height: 16.0, license: None, has_icons: false };
@@ -120,7 +120,7 @@ impl Set {
     }
 }
 
-fn go_to_icons(stream: &mut JsonStream<StorageReader>) -> Result<(), Broken> {
+fn go_to_icons(stream: &mut JsonStream<TextFile>) -> Result<(), Broken> {
     let mut key = Vec::new();
     stream.enter_object()?;
     while stream.next_key(&mut key, SHORT)? {
@@ -147,7 +147,7 @@ struct Icons {
     license: Option<String>,
     codes: HashMap<String, String>,
     labels: Labels,
-    stream: JsonStream<StorageReader>,
+    stream: JsonStream<TextFile>,
     key: Vec<u8>,
     text: Vec<u8>,
     over: bool,

@@ -1,21 +1,23 @@
 //! One JSON object a line.
+use std::io::BufRead;
+
 use super::fields;
 use super::lines::{Line, Lines};
+use super::text_file::TextFile;
 use super::{Item, Records, Scope, SourceError};
 use crate::record::{At, Problem};
-use crate::storage::StorageReader;
 
 pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
-    let file = scope.open()?;
-    if file.size() == 0 {
+    let mut file = scope.open_text()?;
+    if file.fill_buf().map_err(|error| scope.unreadable(error))?.is_empty() {
         return Err(scope.not_that("a file of JSON lines", "the file is empty"));
     }
-    Ok(Box::new(JsonLines { lines: Lines::new(file.reader()), scope, text: Vec::new(), over: false }))
+    Ok(Box::new(JsonLines { lines: Lines::new(file), scope, text: Vec::new(), over: false }))
 }
 
 struct JsonLines {
     scope: Scope,
-    lines: Lines<StorageReader>,
+    lines: Lines<TextFile>,
     /// Text of the line, kept for its memory.
     text: Vec<u8>,
     over: bool,

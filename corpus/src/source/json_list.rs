@@ -1,14 +1,14 @@
 //! One JSON list of objects.
 use super::fields;
 use super::json_stream::{Broken, JsonStream};
+use super::text_file::TextFile;
 use super::{Item, Records, Scope, SourceError};
 use crate::record::{At, BadRecord, Problem};
-use crate::storage::StorageReader;
 
 const WANTED: &str = "a JSON list of objects";
 
 pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
-    let reader = scope.open()?.reader();
+    let reader = scope.open_text()?;
     let opened = JsonStream::new(reader).and_then(|mut stream| stream.enter_list().map(|()| stream));
     match opened {
         Ok(stream) => Ok(Box::new(JsonList { scope, stream, entry: 0, text: Vec::new(), over: false })),
@@ -20,7 +20,7 @@ pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
 
 struct JsonList {
     scope: Scope,
-    stream: JsonStream<StorageReader>,
+    stream: JsonStream<TextFile>,
     entry: u64,
     /// Text of the entry, kept for its memory.
     text: Vec<u8>,

@@ -10,6 +10,8 @@
 //! | `folder` | images, each with a `.txt` of the same name beside it |
 //! | `iconify` | icon sets: `icons.json`, with `chars.json` and emojibase's labels where they are |
 //!
+//! All but `parquet` and `tar` may be compressed with gzip.
+//!
 //! Memory does not grow with the number of records; it is bounded by [`Options::record_bytes`], one folder's names
 //! (`folder`) and one page of a column (`parquet`). A record that cannot be read is a [`BadRecord`], and reading goes
 //! on; [`SourceError`] is for a source that cannot be read at all. Image paths stay inside their folder.
@@ -32,6 +34,7 @@ mod svg_cost;
 mod svg_thread;
 mod table;
 mod tar;
+mod text_file;
 
 use std::fmt;
 use std::str::FromStr;
@@ -204,6 +207,15 @@ impl Source {
     /// The files that records are read from, in their order: the unit of reading in parallel.
     pub fn files(&self) -> &[String] {
         &self.files
+    }
+
+    /// Whether reading the source would read what is written into the folder `out`.
+    pub fn reads(&self, out: &Storage) -> bool {
+        match self.kind {
+            // Read with all folders in it.
+            Kind::Folder => out.is_within(&self.storage),
+            _ => out.is_within(&self.storage) && self.storage.is_within(out),
+        }
     }
 
     /// All records, file after file.

@@ -10,7 +10,7 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value, json};
 
-use super::{Item, Records, Scope, SourceError};
+use super::{Item, Records, Scope, SourceError, fields};
 use crate::record::{At, ImageRef, Problem, Record};
 use crate::storage::{StorageError, StorageReader, StoredFile, one_line};
 
@@ -19,7 +19,7 @@ const WANTED: &str = "a Parquet file";
 const BATCH: usize = 16;
 
 pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
-    let file = Chunks(scope.open()?);
+    let file = Chunks(scope.open_places()?);
     // The library is careful, and still not made for files that mean harm.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let reader = SerializedFileReader::new(file)?;
@@ -110,30 +110,25 @@ impl Rows {
 }
 
 fn texts(name: &str, field: Field) -> Result<Vec<String>, Problem> {
-    let text = |text: String| match text.contains('\0') {
-        true => Err(Problem::Nul { field: name.to_owned() }),
-        false => Ok(text),
-    };
     let wanted = "a text or a list of texts";
-    match field {
-        Field::Null => Ok(Vec::new()),
-        Field::Str(one) => Ok(vec![text(one)?]),
+    let texts = match field {
+        Field::Null => Vec::new(),
+        Field::Str(one) => vec![one],
         // Older writers do not mark texts as such.
         Field::Bytes(bytes) => {
-            let one = std::str::from_utf8(bytes.data())
-                .map_err(|_| Problem::NotUtf8 { what: "the caption" })?
-                .to_owned();
-            Ok(vec![text(one)?])
+            let one = std::str::from_utf8(bytes.data());
+            vec![one.map_err(|_| Problem::NotUtf8 { what: "the caption" })?.to_owned()]
         }
         Field::ListInternal(list) => {
             let each = list.elements().iter().map(|element| match element {
-                Field::Str(one) => text(one.clone()),
+                Field::Str(one) => Ok(one.clone()),
                 _ => Err(Problem::Type { field: name.to_owned(), wanted, found: "a list of another type" }),
             });
-            each.collect()
+            each.collect::<Result<_, _>>()?
         }
-        _ => Err(Problem::Type { field: name.to_owned(), wanted, found: "another type" }),
-    }
+        _ => return Err(Problem::Type { field: name.to_owned(), wanted, found: "another type" }),
+    };
+    fields::are_usable(name, texts)
 }
 
 /// A plain value for [`Record::extra`]; bytes and nested values are left out.

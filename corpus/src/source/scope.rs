@@ -2,9 +2,10 @@
 use std::io;
 use std::sync::Arc;
 
+use super::text_file::{GZIP, TextFile};
 use super::{Options, SourceError};
 use crate::record::{At, BadRecord, ImageRef, Origin, Problem};
-use crate::storage::{Storage, StorageError, StorageReader, StoredFile, name};
+use crate::storage::{Storage, StorageError, StoredFile, name};
 
 pub(super) struct Scope {
     source: Arc<str>,
@@ -29,7 +30,7 @@ impl Scope {
         name::split(&self.file).0
     }
 
-    pub(super) fn open(&self) -> Result<StoredFile, SourceError> {
+    fn open(&self) -> Result<StoredFile, SourceError> {
         Ok(self.storage.file(&self.file)?)
     }
 
@@ -41,9 +42,21 @@ impl Scope {
         BadRecord { origin: self.origin(at), problem: Box::new(problem) }
     }
 
+    /// The file, for reading from any place in it.
+    pub(super) fn open_places(&self) -> Result<StoredFile, SourceError> {
+        let file = self.open()?;
+        let head = file.read_range(0..file.size().min(GZIP.len() as u64))?;
+        if head == GZIP { Err(SourceError::Compressed { path: self.path() }) } else { Ok(file) }
+    }
+
+    /// The file as text.
+    pub(super) fn open_text(&self) -> Result<TextFile, SourceError> {
+        TextFile::open(&self.open()?).map_err(|error| self.unreadable(error))
+    }
+
     /// The bad record for a file that cannot be read on.
     pub(super) fn unread(&self, at: At, error: io::Error) -> BadRecord {
-        self.bad(at, Problem::Storage(StorageReader::storage_error(error, &self.path())))
+        self.bad(at, TextFile::problem(error, &self.path()))
     }
 
     pub(super) fn not_that(&self, wanted: &'static str, reason: &str) -> SourceError {
@@ -52,7 +65,10 @@ impl Scope {
 
     /// As [`Scope::not_that`], for what the operating system said.
     pub(super) fn unreadable(&self, error: io::Error) -> SourceError {
-        SourceError::Storage(StorageReader::storage_error(error, &self.path()))
+        match TextFile::problem(error, &self.path()) {
+            Problem::Storage(error) => SourceError::Storage(error),
+            problem => self.not_that("readable", &problem.to_string()),
+        }
     }
 
     /// The image that a record names by `path`, and the key that follows from the name.

@@ -5,9 +5,9 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use super::scope::text;
+use super::text_file::TextFile;
 use super::{Item, Records, Scope, SourceError};
 use crate::record::{At, Problem, Record};
-use crate::storage::StorageReader;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -22,11 +22,12 @@ const MOST_FIELDS: usize = 4096;
 
 pub(super) fn read(scope: Scope, dialect: Dialect) -> Result<Records, SourceError> {
     let wanted = "a table with a header";
-    let mut rows = Rows::new(scope.open()?.reader(), dialect, scope.options.record_bytes);
+    let mut rows = Rows::new(scope.open_text()?, dialect, scope.options.record_bytes);
     match rows.next() {
         Ok(Row::Here) => {}
         Ok(Row::End) => return Err(scope.not_that(wanted, "the file is empty")),
         Ok(Row::TooLong) => return Err(scope.not_that(wanted, "its header is too long")),
+        Ok(Row::Open) => return Err(scope.not_that(wanted, "a quote in its header is never closed")),
         Err(error) => return Err(scope.unreadable(error)),
     }
     let header: Vec<String> = rows
@@ -103,6 +104,10 @@ impl Iterator for Table {
                 let limit = self.scope.options.record_bytes as u64;
                 Some(Err(self.scope.bad(at, Problem::TooLong { what: "the row", limit })))
             }
+            Ok(Row::Open) => {
+                let reason = "a quote is never closed; the rest of the file is left out".to_owned();
+                Some(Err(self.scope.bad(at, Problem::Syntax { format: "CSV", reason })))
+            }
             Ok(Row::End) => {
                 self.over = true;
                 None
@@ -117,7 +122,7 @@ impl Iterator for Table {
 
 /// Rows of bounded length; the crate `csv` would hold a row of any length.
 struct Rows {
-    input: StorageReader,
+    input: TextFile,
     parser: Reader,
     text: Vec<u8>,
     ends: Vec<usize>,
@@ -131,11 +136,13 @@ struct Rows {
 enum Row {
     Here,
     TooLong,
+    /// The file ends within quotes, so that this row has swallowed those after it.
+    Open,
     End,
 }
 
 impl Rows {
-    fn new(input: StorageReader, dialect: Dialect, limit: usize) -> Self {
+    fn new(input: TextFile, dialect: Dialect, limit: usize) -> Self {
         let mut builder = ReaderBuilder::new();
         if dialect == Dialect::Tsv {
             builder.delimiter(b'\t').quoting(false);
@@ -150,11 +157,21 @@ impl Rows {
         let blank = self.input.fill_buf()?.iter().take_while(|byte| b"\r\n".contains(byte));
         self.line = self.parser.line() + blank.filter(|&&byte| byte == b'\n').count() as u64;
         let (mut length, mut count, mut fits) = (0, 0, true);
+        // The file's end closes any row; a line's end before it closes all but a quoted field, which keeps it as text.
+        let mut last_line = Some(&b"\n"[..]);
+        let mut open = false;
         loop {
             let piece = self.input.fill_buf()?;
+            let at_end = piece.is_empty();
+            let piece = if at_end { last_line.unwrap_or_default() } else { piece };
             let (result, read, written, ended) =
                 self.parser.read_record(piece, &mut self.text[length..], &mut self.ends[count..]);
-            self.input.consume(read);
+            if !at_end {
+                self.input.consume(read);
+            } else if read > 0 {
+                last_line = None;
+                open = written > 0;
+            }
             length += written;
             count += ended;
             match result {
@@ -171,7 +188,11 @@ impl Rows {
                 }
                 ReadRecordResult::Record => {
                     self.count = if fits { count } else { 0 };
-                    return Ok(if fits { Row::Here } else { Row::TooLong });
+                    return Ok(match fits {
+                        _ if open => Row::Open,
+                        true => Row::Here,
+                        false => Row::TooLong,
+                    });
                 }
                 ReadRecordResult::End => return Ok(Row::End),
             }

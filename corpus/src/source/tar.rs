@@ -20,7 +20,7 @@ const EXTENSION: u64 = 1 << 20;
 pub(super) const IMAGES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "svg"];
 
 pub(super) fn read(scope: Scope) -> Result<Records, SourceError> {
-    let file = scope.open()?;
+    let file = scope.open_places()?;
     let members = Members { reader: file.reader(), next: 0, size: file.size() };
     Ok(Box::new(Tar { scope, file, members, open: None, over: false }))
 }

@@ -1,6 +1,8 @@
 use std::io;
 use std::ops::Range;
 
+use rustix::io::Errno;
+
 /// Why a storage did not do what it was asked.
 ///
 /// Every message is one line that names the path; paths are escaped, so that a line break inside one does not break
@@ -31,6 +33,20 @@ pub enum StorageError {
     Escapes {
         /// The path.
         path: String,
+    },
+    /// A link that leads to itself, through others or at once.
+    #[error("{path:?} is a link that leads in a circle: put the file itself there")]
+    Circle {
+        /// The path.
+        path: String,
+    },
+    /// The store or the file system has no files of such a name.
+    #[error("{path:?} cannot be the name of a file here: {problem}")]
+    BadName {
+        /// The path, at most 200 characters.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// There is nothing at the path.
     #[error("{path:?} does not exist: check the path")]
@@ -76,6 +92,12 @@ pub enum StorageError {
         /// The most that is read.
         limit: u64,
     },
+    /// The disk is full, or the part of it that one may use.
+    #[error("no space is left for {path:?}: make room and give the same command again")]
+    Full {
+        /// The path.
+        path: String,
+    },
     /// The operating system or the remote store refused.
     #[error("cannot {action} {path:?}: {reason}")]
     Failed {
@@ -103,12 +125,14 @@ impl StorageError {
         match self {
             Self::Name { .. }
             | Self::Escapes { .. }
+            | Self::Circle { .. }
+            | Self::BadName { .. }
             | Self::Missing { .. }
             | Self::NotAFile { .. }
             | Self::NotAFolder { .. }
             | Self::Range { .. }
             | Self::TooLarge { .. } => true,
-            Self::Location { .. } | Self::Failed { .. } => false,
+            Self::Location { .. } | Self::Full { .. } | Self::Failed { .. } => false,
         }
     }
 
@@ -118,6 +142,9 @@ impl StorageError {
             Kind::NotFound => Self::Missing { path },
             Kind::NotADirectory => Self::NotAFolder { path },
             Kind::IsADirectory => Self::NotAFile { path },
+            Kind::StorageFull | Kind::QuotaExceeded => Self::Full { path },
+            Kind::InvalidFilename => Self::bad_name(&path, TOO_LONG),
+            _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Self::Circle { path },
             // What `cap-std` says when a path leaves its folder; a plain refusal carries an errno instead.
             Kind::PermissionDenied if error.raw_os_error().is_none() => Self::Escapes { path },
             kind => {
@@ -139,15 +166,48 @@ impl StorageError {
         let reason = one_line(&error.to_string());
         let transient = match error {
             E::NotFound { .. } => return Self::Missing { path },
+            E::InvalidPath { .. } => return Self::bad_name(&path, "it has a control character"),
+            E::Generic { .. } if reason.contains("KeyTooLong") => return Self::bad_name(&path, TOO_LONG),
             // After its own retries the store reports as `Generic` what the network did, and also the statuses it has no
             // error for; of those, a refusal (4xx) stays one unless it says "too late" or "too many".
             E::Generic { .. } => {
                 let status = reason.split_once("status code: ").map_or("", |(_, status)| status);
                 !status.starts_with('4') || status.starts_with("408") || status.starts_with("429")
             }
+            // Replaced while it was read.
+            E::Precondition { .. } => true,
             _ => false,
         };
+        let reason = remedy(error, &reason).map_or(reason.clone(), str::to_owned);
         Self::Failed { action, path, reason, transient }
+    }
+
+    fn bad_name(path: &str, problem: &'static str) -> Self {
+        Self::BadName { path: path.chars().take(200).collect(), problem }
+    }
+}
+
+const TOO_LONG: &str = "it, or a part of it, is longer than names may be";
+
+/// What a store means by an answer that does not say what to do.
+fn remedy(error: &object_store::Error, reason: &str) -> Option<&'static str> {
+    use object_store::Error as E;
+    match error {
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+            Some("the store refuses: check its credentials and what they may do")
+        }
+        E::Generic { .. } if reason.contains("NoSuchBucket") => {
+            Some("there is no such bucket: check its name")
+        }
+        // The address where a machine in Amazon's cloud asks for its role.
+        E::Generic { .. } if reason.contains("169.254.169.254") => Some(
+            "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket",
+        ),
+        // The client's words for an address without TLS.
+        E::Generic { .. } if reason.contains("builder error") => {
+            Some("the address of the store cannot be used: if it begins with http, set AWS_ALLOW_HTTP=true")
+        }
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@
 mod error;
 mod file;
 mod local;
+mod location;
 pub(crate) mod name;
 mod reader;
 mod remote;
@@ -30,6 +31,7 @@ pub use reader::StorageReader;
 
 use file::{FileBytes, read_remote};
 use local::{Local, refused};
+use location::{Place, parse, without_secrets};
 use remote::Remote;
 
 /// A folder of files at a path or an object-store URL. Cloning is cheap and shares the folder.
@@ -37,6 +39,8 @@ use remote::Remote;
 pub struct Storage {
     backend: Backend,
     location: Arc<str>,
+    /// Folder of local files that are not whole yet; beside their place if there is none.
+    unfinished: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,8 +60,11 @@ pub struct Entry {
     pub is_link: bool,
 }
 
-/// Bytes of one part of an upload; object stores ask for 5 MiB at least.
-const PART: usize = 8 << 20;
+/// A claim on a storage, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<std::fs::File>,
+}
 
 impl Storage {
     /// The folder at `location`: a path of an existing folder, or a URL with the scheme `file`, `memory` or one of an
@@ -84,13 +91,15 @@ impl Storage {
         let shown = path.to_string_lossy();
         let local =
             Local::open(path).map_err(|error| refused("open the folder", shown.to_string(), &error))?;
-        Ok(Self { backend: Backend::Local(Arc::new(local)), location: shown.into() })
+        Ok(Self { backend: Backend::Local(Arc::new(local)), location: shown.into(), unfinished: None })
     }
 
     fn open_url(url: &Url) -> Result<Self, StorageError> {
         let location = without_secrets(url);
         match Remote::open(url) {
-            Ok(remote) => Ok(Self { backend: Backend::Remote(remote), location: location.into() }),
+            Ok(remote) => {
+                Ok(Self { backend: Backend::Remote(remote), location: location.into(), unfinished: None })
+            }
             Err(error) => {
                 let said = one_line(&error.to_string());
                 let has_secret = url.password().is_some() || url.query().is_some();
@@ -104,6 +113,38 @@ impl Storage {
                 };
                 Err(StorageError::Location { location, reason })
             }
+        }
+    }
+
+    /// The same folder. A process that is killed while it writes locally leaves its unfinished file in `folder`, instead
+    /// of beside its place.
+    #[must_use]
+    pub fn with_unfinished_in(self, folder: &str) -> Self {
+        Self { unfinished: Some(folder.into()), ..self }
+    }
+
+    /// Claims a local storage by its file `name`; `None` if another process has claimed it. An object store has no such
+    /// claims, and everybody gets one.
+    pub fn lock(&self, name: &str) -> Result<Option<Lock>, StorageError> {
+        let name = self.name(name)?;
+        match &self.backend {
+            Backend::Local(local) => {
+                let file = local.lock(&name).map_err(|error| self.refused("lock", &name, &error))?;
+                Ok(file.map(|file| Lock { _file: Some(file) }))
+            }
+            Backend::Remote(_) => Ok(Some(Lock { _file: None })),
+        }
+    }
+
+    /// Whether this folder is `other` or lies in it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (&self.backend, &other.backend) {
+            (Backend::Local(this), Backend::Local(other)) => this.path().starts_with(other.path()),
+            (Backend::Remote(_), Backend::Remote(_)) => {
+                let [this, other] = [self, other].map(|storage| storage.location.trim_end_matches('/'));
+                this.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            _ => false,
         }
     }
 
@@ -233,10 +274,26 @@ impl Storage {
         let (name, bytes) = (self.name(name)?, bytes.into());
         match &self.backend {
             Backend::Local(local) => {
-                local.write(&name, &bytes).map_err(|error| self.refused("write", &name, &error))
+                let fill = |file: &mut dyn Write| file.write_all(&bytes);
+                let written = local.write_with(&name, self.unfinished.as_deref(), fill);
+                written.and_then(|filled| filled).map_err(|error| self.refused("write", &name, &error))
             }
             Backend::Remote(remote) => {
                 remote.write(&name, bytes).map_err(|error| self.failed("write", &name, &error))
+            }
+        }
+    }
+
+    /// As [`Storage::write`], if there is no file `name` yet; `false` if there is one. Of several writers one succeeds,
+    /// except in object stores that know no conditional writes.
+    pub fn write_new(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool, StorageError> {
+        let (name, bytes) = (self.name(name)?, bytes.into());
+        match &self.backend {
+            Backend::Local(local) => local
+                .write_new(&name, self.unfinished.as_deref(), &bytes)
+                .map_err(|error| self.refused("write", &name, &error)),
+            Backend::Remote(remote) => {
+                remote.write_new(&name, bytes).map_err(|error| self.failed("write", &name, &error))
             }
         }
     }
@@ -256,14 +313,14 @@ impl Storage {
                 let fill = |file: &mut dyn Write| {
                     pieces.into_iter().try_for_each(|piece| file.write_all(&piece?).map_err(refused))
                 };
-                local.write_with(&name, fill).map_err(refused)?
+                local.write_with(&name, self.unfinished.as_deref(), fill).map_err(refused)?
             }
             Backend::Remote(remote) => {
                 let failed = |error| E::from(self.failed("write", &name, &error));
                 let (mut parts, mut held) = (None, Vec::new());
                 for piece in pieces {
                     held.extend(piece?);
-                    if held.len() >= PART {
+                    if held.len() >= remote::PIECE {
                         let parts = match &mut parts {
                             Some(parts) => parts,
                             none => none.insert(remote.parts(&name).map_err(failed)?),
@@ -298,6 +355,19 @@ impl Storage {
         }
     }
 
+    /// Removes `folder` with all that is in it, if it is there.
+    pub fn delete_folder(&self, folder: &str) -> Result<(), StorageError> {
+        let folder = self.name(folder)?;
+        match &self.backend {
+            Backend::Local(local) => {
+                local.delete_folder(&folder).map_err(|error| self.refused("delete", &folder, &error))
+            }
+            Backend::Remote(remote) => {
+                remote.delete_folder(&folder).map_err(|error| self.failed("delete", &folder, &error))
+            }
+        }
+    }
+
     /// The path or URL of the file `name`, for messages.
     pub fn path(&self, name: &str) -> String {
         name::join(self.location.trim_end_matches('/'), name)
@@ -323,42 +393,4 @@ impl Storage {
     fn failed(&self, action: &'static str, name: &str, error: &object_store::Error) -> StorageError {
         StorageError::from_store(action, self.path(name), error)
     }
-}
-
-enum Place {
-    Path(String),
-    Url(Url),
-}
-
-fn parse(location: &str) -> Result<Place, StorageError> {
-    let wrong = |reason: String| StorageError::Location { location: location.to_owned(), reason };
-    if location.is_empty() {
-        return Err(wrong("give the path of a folder or a URL".to_owned()));
-    }
-    // A Windows drive or a colon in a file name is no scheme.
-    let has_scheme = location.split_once(':').is_some_and(|(scheme, rest)| {
-        (rest.starts_with("//") || matches!(scheme, "file" | "memory"))
-            && scheme.len() > 1
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
-    });
-    if !has_scheme {
-        return Ok(Place::Path(location.to_owned()));
-    }
-    let url = Url::parse(location).map_err(|error| wrong(error.to_string()))?;
-    if url.scheme() != "file" {
-        return Ok(Place::Url(url));
-    }
-    let path = url.to_file_path().map_err(|()| wrong("a file URL is file:///path/of/a/folder".to_owned()))?;
-    path.into_os_string().into_string().map(Place::Path).map_err(|_| wrong("not UTF-8".to_owned()))
-}
-
-/// `url` as it may be shown: keys and signatures stand in its user, password and query.
-fn without_secrets(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Refused only for URLs that cannot have them.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.set_query(None);
-    shown.set_fragment(None);
-    shown.to_string()
 }

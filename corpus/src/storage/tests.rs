@@ -28,9 +28,43 @@ fn writes_in_pieces(storage: &Storage) {
     storage.delete("pieces/file.bin").unwrap();
 }
 
+/// More than one request's worth goes in and out whole.
+fn keeps_what_is_large(storage: &Storage) {
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|at| ((at * 31) >> 5) as u8).collect();
+    storage.write("large/file.bin", bytes.clone()).unwrap();
+    assert!(storage.read("large/file.bin").unwrap() == bytes);
+    let file = storage.file("large/file.bin").unwrap();
+    assert!(file.read_range(1..19_999_999).unwrap() == bytes[1..19_999_999]);
+    assert!(matches!(file.read_range(1..20_000_001), Err(StorageError::Range { .. })));
+    storage.delete("large/file.bin").unwrap();
+}
+
+/// The first of several writers wins, and a folder goes with all that is in it.
+fn writes_once_and_deletes_folders(storage: &Storage) {
+    assert!(storage.write_new("once/more/file", &b"first"[..]).unwrap());
+    assert!(!storage.write_new("once/more/file", &b"second"[..]).unwrap());
+    assert_eq!(storage.read("once/more/file").unwrap(), "first");
+    storage.write("once/file", &b"x"[..]).unwrap();
+    storage.write("once.txt", &b"x"[..]).unwrap();
+    storage.delete_folder("once").unwrap();
+    storage.delete_folder("once").unwrap();
+    assert_eq!(storage.list("").unwrap(), ["once.txt"]);
+    storage.delete("once.txt").unwrap();
+    assert!(storage.delete_folder("").is_err(), "a storage does not delete itself");
+    let winners = std::thread::scope(|scope| {
+        let write = |number: u8| move || storage.write_new("race", vec![number; 1000]).unwrap();
+        let writers: Vec<_> = (0..8).map(|number| scope.spawn(write(number))).collect();
+        writers.into_iter().map(|writer| u32::from(writer.join().unwrap())).sum::<u32>()
+    });
+    assert_eq!(winners, 1);
+    storage.delete("race").unwrap();
+}
+
 /// What every storage does, whatever is behind it.
 fn keeps_the_contract(storage: &Storage) {
     writes_in_pieces(storage);
+    keeps_what_is_large(storage);
+    writes_once_and_deletes_folders(storage);
     storage.write("b/two.bin", &b"0123456789"[..]).unwrap();
     storage.write("b.txt", &b""[..]).unwrap();
     storage.write("a/x/deep.bin", &b"deep"[..]).unwrap();
@@ -142,6 +176,71 @@ fn no_link_leads_out_of_the_folder() {
 }
 
 #[test]
+fn what_is_not_whole_yet_lies_where_it_is_told_to() {
+    let (dir, storage) = folder();
+    let storage = storage.with_unfinished_in(".work/parts");
+    let seen = std::cell::Cell::new(0);
+    let pieces = (0..2_u8).map(|n| {
+        seen.set(std::fs::read_dir(dir.path().join(".work/parts")).unwrap().count());
+        assert!(!dir.path().join("a/file").exists());
+        Ok::<_, StorageError>(vec![n; 10])
+    });
+    storage.write_pieces("a/file", pieces).unwrap();
+    assert_eq!(seen.get(), 1);
+    assert_eq!(storage.list("").unwrap(), ["a/file"]);
+    let failing = [Ok(vec![1]), storage.read("nowhere").map(|bytes| bytes.to_vec())];
+    storage.write_pieces("a/file", failing).unwrap_err();
+    assert_eq!(storage.list("").unwrap(), ["a/file"], "what failed is removed");
+}
+
+#[test]
+fn a_folder_is_claimed_by_one_at_a_time() {
+    let (dir, storage) = folder();
+    let claim = storage.lock(".work/lock").unwrap().unwrap();
+    let other = Storage::open_path(dir.path()).unwrap();
+    assert!(other.lock(".work/lock").unwrap().is_none());
+    drop(claim);
+    assert!(other.lock(".work/lock").unwrap().is_some());
+}
+
+#[test]
+fn a_storage_knows_whether_it_lies_in_another() {
+    let (dir, storage) = folder();
+    for name in ["a/b", "ab"] {
+        std::fs::create_dir_all(dir.path().join(name)).unwrap();
+    }
+    symlink(dir.path().join("a"), dir.path().join("link")).unwrap();
+    let at = |name: &str| Storage::open_path(&dir.path().join(name)).unwrap();
+    assert!(at("a").is_within(&storage) && at("a/b").is_within(&at("a")) && at("a/.").is_within(&at("a")));
+    assert!(at("link/b").is_within(&at("a")));
+    assert!(!storage.is_within(&at("a")) && !at("ab").is_within(&at("a")));
+    let [all, some, other] =
+        ["memory:///web", "memory:///web/out/", "memory:///web2"].map(|url| Storage::open(url).unwrap());
+    assert!(some.is_within(&all) && all.is_within(&all));
+    assert!(!all.is_within(&some) && !other.is_within(&all) && !all.is_within(&storage));
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_the_files_own_fault() {
+    let (dir, storage) = folder();
+    symlink("loop", dir.path().join("loop")).unwrap();
+    let remote = Storage::open("memory:").unwrap();
+    for error in [
+        storage.read("loop").unwrap_err(),
+        storage.read(&"n".repeat(300)).unwrap_err(),
+        storage.size(&"n".repeat(300)).unwrap_err(),
+        remote.read("a\u{1}b").unwrap_err(),
+        remote.size("a\nb").unwrap_err(),
+    ] {
+        assert!(matches!(error, StorageError::Circle { .. } | StorageError::BadName { .. }), "{error:?}");
+        assert!(error.blames_the_file() && error.to_string().lines().count() == 1, "{error}");
+    }
+    let source = "Error performing GET: status code: 400: <Code>KeyTooLongError</Code>".into();
+    let error = object_store::Error::Generic { store: "S3", source };
+    assert!(StorageError::from_store("read", "s3://b/x".into(), &error).blames_the_file());
+}
+
+#[test]
 fn a_loop_of_links_has_an_end() {
     let (dir, storage) = folder();
     storage.write("a/file", &b"x"[..]).unwrap();
@@ -250,6 +349,7 @@ fn the_errors_of_a_store_say_whether_to_try_again() {
     let denied = object_store::Error::PermissionDenied { path: "x".into(), source: "no".into() };
     let error = StorageError::from_store("read", "s3://b/x".into(), &denied);
     assert!(!error.is_transient() && !error.blames_the_file());
+    assert!(error.to_string().contains("check its credentials"), "{error}");
 }
 
 #[test]

@@ -87,10 +87,10 @@ fn the_kind_is_told_from_name_and_content() {
 fn what_is_no_source_is_one_line_that_lists_the_kinds() {
     let folder = Folder::new()
         .with("text", "some text")
-        .with("x.tar.gz", "\x1f\u{8b}")
+        .with("x.zip", "PK")
         .with("empty", "")
         .with("object.json", "{\n\"images\": []}");
-    for name in ["text", "x.tar.gz", "empty", "object.json"] {
+    for name in ["text", "x.zip", "empty", "object.json"] {
         let error = folder.error(name).to_string();
         assert!(error.contains(Kind::NAMES), "{error}");
     }

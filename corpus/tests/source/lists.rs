@@ -90,13 +90,36 @@ fn a_caption_without_end_is_passed_over_and_not_held() {
 }
 
 #[test]
+fn values_without_number_are_a_bad_record() {
+    let many = |value: &str, count: usize| vec![value; count].join(",");
+    let record = |captions: &str, more: &str| {
+        format!("{{\"image\":\"1.jpg\",\"caption\":[{captions}],\"more\":[{more}]}}\n")
+    };
+    let lines = [
+        record(&many("\"a\"", 1000), &many("0", 40_000)),
+        record(&many("\"a\"", 1001), "0"),
+        record("\"a\"", &many("[]", 1_000_000)),
+    ];
+    let items = Folder::new().with("x.jsonl", lines.concat()).items("x.jsonl");
+    assert_eq!((good(&items).len(), good(&items)[0].captions.len()), (1, 1000));
+    let said: Vec<_> = bad(&items).iter().map(|bad| bad.problem.to_string()).collect();
+    assert_eq!(said, ["more than 1000 captions", "more than 50000 values"]);
+}
+
+#[test]
 fn nesting_without_end_is_a_bad_record() {
+    let few = large(br#"[{"image":"1.jpg","caption":"#, b'[', 1000, b"");
+    let few = large(&few, b']', 1000, b"},{\"image\":\"2.jpg\",\"caption\":\"two\"}]");
+    let items = Folder::new().with("x.json", &few).items("x.json");
+    assert_eq!(shown(&items), [("2", vec!["two"])]);
+    assert!(bad(&items)[0].to_string().contains("recursion"));
+
     let deep = large(br#"[{"image":"1.jpg","caption":"#, b'[', 1 << 20, b"");
     let mut deep = large(&deep, b']', 1 << 20, b"},{\"image\":\"2.jpg\",\"caption\":\"two\"}]");
     let folder = Folder::new().with("x.json", &deep);
     let items = folder.items("x.json");
     assert_eq!(shown(&items), [("2", vec!["two"])]);
-    assert!(bad(&items)[0].to_string().contains("recursion"));
+    assert!(bad(&items)[0].to_string().contains("more than 50000 values"));
     // Opened and never closed, it is a file cut short.
     deep.truncate(1 << 20);
     let folder = Folder::new().with("x.json", &deep);

@@ -100,7 +100,7 @@ fn names_that_climb_links_and_devices_are_bad_records() {
 
 #[test]
 fn a_sample_that_is_wrong_costs_that_sample() {
-    let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    let deep = [b"{\"x\":".as_slice(), &b"[".repeat(40_000), &b"]".repeat(40_000), b"}"].concat();
     let cases: &[(&[Member], &str)] = &[
         (&[("1.jpg", b"x"), ("1.txt", b"\xff")], "UTF-8"),
         (&[("1.jpg", b"x"), ("1.txt", b"a\0b")], "NUL"),

@@ -1,28 +1,8 @@
-//! `albef corpus`, as a person types it.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
-
-use std::path::Path;
-use std::process::{Command, Output};
+//! Building a corpus and looking at it.
 
 use albef_corpus::image::{self, Encoding, Rgb};
 
-fn albef(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_albef")).args(args).output().unwrap()
-}
-
-fn said(args: &[&str]) -> String {
-    let out = albef(args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
-}
-
-/// One line on standard error, exit 2.
-fn refusal(args: &[&str]) -> String {
-    let out = albef(args);
-    let text = String::from_utf8(out.stderr).unwrap();
-    assert_eq!((out.status.code(), text.trim_end().lines().count()), (Some(2), 1), "{args:?}: {text}");
-    text
-}
+use super::*;
 
 /// A folder of striped drawings with names beside them.
 fn drawings(dir: &Path) {
