@@ -264,13 +264,14 @@ fn what_goes_wrong_is_one_line_and_leaves_nothing() {
             broken(&|release| release.dpkg_deb("[ $1 = -x ] && echo 'tar: no\nroom' >&2 && exit 2; echo 1")),
             "dpkg-deb on openclipart-png: tar: no room",
         ),
-        (broken(&|release| release.dpkg_deb("echo 1; mkdir -p \"$3\"")), "no folder"),
+        (broken(&|release| release.dpkg_deb("echo 1; [ $1 = --version ] || mkdir -p \"$3\"")), "no folder"),
         (Release::new().with(&format!("{PNG}/a.txt"), "").with(&format!("{SVG}/b"), ""), "no pictures"),
         (link("evil.png", "/etc/passwd"), "\"usr/share/openclipart/png/evil.png\" is a link that leads out"),
         (link("animals/up.png", "../../../../../../../../../../etc/passwd"), "leads out"),
         (
             Release::new()
                 .with("openclipart-png/usr/x", "")
+                .with("openclipart-svg/usr/x", "")
                 .with_link("openclipart-png/usr/share", "/usr/share"),
             "of it",
         ),

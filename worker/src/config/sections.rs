@@ -168,6 +168,11 @@ impl TrainConfig {
 }
 
 impl EvaluationConfig {
+    /// Whether the state after `steps` steps, which are not all, is evaluated.
+    pub fn is_due(&self, steps: u64) -> bool {
+        self.every > 0 && steps > 0 && steps.is_multiple_of(self.every)
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         check(!self.corpus.is_empty(), "evaluation.corpus", &"\"\"", "name a folder or a URL")?;
         let batch = (1..=65536).contains(&self.batch);

@@ -84,6 +84,15 @@ pub struct RunFolder {
     _lock: File,
 }
 
+/// What a run has behind it when it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Samples that were replaced.
+    pub replaced: u64,
+    /// Whether the state was evaluated already.
+    pub evaluated: bool,
+}
+
 impl RunFolder {
     /// Opens or makes the folder for `job` with this vocabulary. A run of the same job there can be gone on with; one of
     /// another is refused, or with `fresh` thrown away.
@@ -130,25 +139,28 @@ impl RunFolder {
         self.at(STATE).exists()
     }
 
-    /// Loads the state, if there is one, and forgets the records of steps after it. Returns the number of samples
-    /// replaced before it.
-    pub fn go_on(&mut self, trainer: &mut Trainer) -> Result<u64> {
+    /// Loads the state, if there is one, and forgets the records of steps after it. `steps` are all that there will be:
+    /// the evaluation after the last one is made again, since it is what the run ends with.
+    pub fn go_on(&mut self, trainer: &mut Trainer, steps: u64) -> Result<Before> {
         if self.has_state() {
             training::load(self.at(STATE), trainer)?;
         }
         let step = trainer.step();
+        let evaluation = |line: &Line| line.kind == "evaluation" && line.step == step && step < steps;
+        let mut evaluated = false;
         // A step's own records bear its number; an evaluation's is that of the steps before it.
         self.keep_lines(METRICS, |line| {
-            line.step < step || (line.kind == "evaluation" && line.step == step)
+            evaluated |= evaluation(line);
+            line.step < step || evaluation(line)
         })?;
         let replaced = self.keep_lines(REPLACED, |line| line.step < step)?;
         let path = self.at(METRICS);
         self.metrics = Some(BufWriter::new(OpenOptions::new().append(true).open(&path).map_err(io(&path))?));
-        Ok(replaced)
+        Ok(Before { replaced, evaluated })
     }
 
     /// Keeps the whole lines of a file, from its beginning, that `keep` accepts, and returns how many there are.
-    fn keep_lines(&self, name: &str, keep: impl Fn(&Line) -> bool) -> Result<u64> {
+    fn keep_lines(&self, name: &str, mut keep: impl FnMut(&Line) -> bool) -> Result<u64> {
         let path = self.at(name);
         if !path.exists() {
             return Ok(0);

@@ -59,7 +59,7 @@ pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Resu
 
     let mut folder = RunFolder::open(&options.out, &job, &stream.vocabulary.text(), options.fresh)?;
     let mut trainer = trainer(&job, device, folder.has_state())?;
-    let replaced = folder.go_on(&mut trainer)?;
+    let before = folder.go_on(&mut trainer, steps)?;
     let first = trainer.step();
     let mut progress = Progress::new(steps, first);
     progress.say(&match first {
@@ -69,11 +69,19 @@ pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Resu
 
     let block = Block { first: 0, count: job.logical_ranks };
     let loader = stream.start(block, first)?;
-    let mut stepper = Stepper::new(&job, samples, loader, replaced);
+    let mut stepper = Stepper::new(&job, samples, loader, before.replaced);
     let deadline =
         job.train.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
     let mut stopped = false;
+    let mut evaluated = before.evaluated;
     while trainer.step() < steps {
+        // Before a step and not behind it: a run that ended between the two evaluates when it goes on.
+        if let (Some(set), Some(config)) = (&evaluation, &job.evaluation)
+            && !std::mem::take(&mut evaluated)
+            && config.is_due(trainer.step())
+        {
+            progress.say(&evaluate(&mut folder, &trainer, &job, set, 0)?);
+        }
         let made = stepper.step(&mut trainer, &mut Alone)?;
         let done = trainer.step();
         progress.step(&made.record);
@@ -86,13 +94,6 @@ pub fn run(options: &Options, device: Device, stop: &AtomicBool) -> anyhow::Resu
         let last = done == steps || stopped || late;
         if last || made.record.skipped || done.is_multiple_of(job.train.log_every) {
             folder.record(&Record::Step(made.record))?;
-        }
-        if let (Some(set), Some(config)) = (&evaluation, &job.evaluation)
-            && !last
-            && config.every > 0
-            && done.is_multiple_of(config.every)
-        {
-            progress.say(&evaluate(&mut folder, &trainer, &job, set, 0)?);
         }
         if last || (job.train.save_every > 0 && done.is_multiple_of(job.train.save_every)) {
             folder.save(&trainer)?;
