@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Holds a build against pictures and captions that a person labelled.
+"""Holds a build against pictures and captions that were labelled by eye.
 
-    albef corpus fetch openclipart DIR; albef corpus fetch gimphelp DIR; albef corpus fetch tuxpaint DIR
-    albef corpus build DIR/openclipart DIR/gimphelp DIR/tuxpaint --out OUT
+    for name in openclipart gimphelp tuxpaint; do albef corpus fetch $name DIR; done
+    (cd DIR && albef corpus build openclipart gimphelp tuxpaint --out OUT)
     python3 scripts/noise_labels.py docs/noise/labels.jsonl DIR OUT
 
 Prints for each rule how much of what it took is what it is meant to take (precision), and how much of such noise any
@@ -25,10 +25,6 @@ MEANT = {
 }
 
 
-def key(source, image, field, digest):
-    return source, image, field, digest
-
-
 def read(labels, collections_folder):
     """Labels by key, and the key of each record of each collection by (source, line)."""
     wanted, pairs = {}, []
@@ -37,14 +33,14 @@ def read(labels, collections_folder):
         if "same" in label:
             pairs.append(label)
         else:
-            wanted[key(label["source"], label["image"], label["field"], label["caption"])] = label
+            wanted[label["source"], label["image"], label["field"], label["caption"]] = label
     records, images = {}, {}
     for source in ("openclipart", "gimphelp", "tuxpaint"):
         path = pathlib.Path(collections_folder) / source / "pairs.jsonl"
         for number, line in enumerate(open(path, encoding="utf8"), 1):
             pair = json.loads(line)
             digest = hashlib.sha256(pair["caption"].encode()).hexdigest()[:12]
-            records[source, number] = key(source, pair["image"], pair["field"], digest)
+            records[source, number] = source, pair["image"], pair["field"], digest
             images[source, number] = pair["image"]
     return wanted, pairs, records, images
 
@@ -58,16 +54,16 @@ def main():
         dropped = json.loads(line)
         if "caption" in dropped:
             continue  # trimmed, not dropped
-        source = pathlib.Path(dropped["origin"]["source"].removesuffix("/pairs.jsonl")).name
+        source = pathlib.Path(dropped["origin"]["source"]).name
         at = source, dropped["origin"]["at"]["line"]
         reasons.setdefault(records[at], dropped["reason"])
         if dropped["reason"] in ("duplicate_image", "near_duplicate_image"):
             other = order[int(dropped["measured"].split()[-1])]
             taken_pairs.add((at[0], images[at], other[0], images[other]))
 
-    found = collections.Counter()
+    found, known = collections.Counter(), set(records.values())
     for at, label in wanted.items():
-        if at not in records.values():
+        if at not in known:
             sys.exit(f"{labels}: no record for {at}; is it another version of the package?")
         reason, weight = reasons.get(at), label["weight"]
         if reason in MEANT:

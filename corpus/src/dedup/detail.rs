@@ -17,8 +17,8 @@ const NOISE: f64 = 2.0;
 /// A picture shrunk to 8 × 8 in grey, 64 bytes.
 ///
 /// A difference hash says which of two neighbours is brighter, not by how much: of a small thing on a white page it sees
-/// little more than that there is one. Of 45 drawings of Debian's openclipart and gimp-help that had an earlier one
-/// within 5 bits and 28 levels, a person took 6 for the same picture and 36 for others. See docs/noise.md.
+/// little more than that there is one. Of 45 pictures of openclipart and of the manual of GIMP that had an earlier one
+/// within 5 bits and 28 levels, 6 are the same picture by eye and 36 another. See docs/noise.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Detail([u8; CELLS]);
