@@ -2,7 +2,6 @@
 mod build;
 mod fetch;
 mod inspect;
-mod line;
 mod vocabulary;
 
 use std::io::Write;
@@ -95,15 +94,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(help) if !help.use_stderr() => help.exit(),
         Err(error) => {
-            eprintln!("albef: {}", line::of_usage(&error));
+            eprintln!("albef: {}", albef_line::of_usage(&error));
             return ExitCode::from(REFUSED);
         }
     };
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if line::is_closed_output(&error) => ExitCode::from(CLOSED_OUTPUT),
+        Err(error) if albef_line::is_closed_output(&error) => ExitCode::from(CLOSED_OUTPUT),
         Err(error) => {
-            eprintln!("albef: {}", line::of_error(&error));
+            eprintln!("albef: {}", albef_line::of_error(&error));
             ExitCode::from(REFUSED)
         }
     }

@@ -159,15 +159,3 @@ fn the_emoji_packages_have_folders_of_their_own() {
     folders.dedup();
     assert_eq!(folders.len(), 11);
 }
-
-/// Downloads 36 MB into the folder in `ALBEF_EMOJI`.
-#[test]
-#[ignore = "needs npm and its registry; fetches into ALBEF_EMOJI"]
-fn the_emoji_packages_are_fetched() {
-    let goal = std::env::var("ALBEF_EMOJI").unwrap();
-    albef_corpus::fetch::packages(Path::new(&goal), EMOJI, |package, outcome| {
-        println!("{} {}: {outcome:?}", package.name, package.version);
-    })
-    .unwrap();
-    assert!(Path::new(&goal).join("emojibase-data/en/data.json").exists());
-}

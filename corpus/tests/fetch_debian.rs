@@ -291,18 +291,3 @@ fn only_what_is_needed_before_a_download_is_asked() {
     release.fetch(goal.path(), Collection::Openclipart).unwrap_err();
     assert_eq!(release.calls(), 0, "nothing is downloaded that cannot be unpacked");
 }
-
-/// Downloads 367 MB into the folder in `ALBEF_DEBIAN`.
-#[test]
-#[ignore = "needs apt-get, dpkg-deb and Debian's packages; fetches into ALBEF_DEBIAN"]
-fn the_collections_are_those_of_debian_12() {
-    let goal = std::env::var("ALBEF_DEBIAN").unwrap();
-    for (what, images, records) in [
-        (Collection::Openclipart, 8_121, 25_487),
-        (Collection::Gimphelp, 1_963, 7_883),
-        (Collection::Tuxpaint, 1_044, 1_044),
-    ] {
-        let fetched = albef_corpus::fetch::collection(Path::new(&goal), what, |_| ()).unwrap();
-        assert_eq!((fetched.images, fetched.records), (images, records), "{what:?}");
-    }
-}

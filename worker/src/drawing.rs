@@ -104,7 +104,7 @@ pub fn heat(picture: &RgbImage, values: &[f32], grid: u32) -> RgbImage {
     RgbImage::from_fn(TILE, TILE, |x, y| {
         let heat = fine.get_pixel(x, y).0[0].clamp(0.0, 1.0);
         let colour = colorous::TURBO.eval_continuous(heat.into()).as_array();
-        // Cold places keep half of their light, so that the drawing stays visible everywhere.
+        // Cold places keep two thirds of their light, so that the drawing stays visible everywhere.
         let share = 0.35 + 0.3 * heat;
         let below = picture.get_pixel(x, y).0;
         Rgb(std::array::from_fn(|c| {

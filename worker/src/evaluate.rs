@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use crate::loader;
 use crate::normalise::normalise;
 
 /// Pairs whose match scores are computed at once, for each image of a batch.
@@ -132,7 +133,7 @@ impl EvaluationSet {
     /// Image number `image` with what is known about it.
     pub fn picture(&self, image: usize) -> Result<Picture> {
         let (shard, sample) = self.places[image];
-        let stored = self.corpus.sample(shard, sample)?;
+        let stored = loader::sample(&self.corpus, shard, sample)?;
         let pixels = square(&stored.image, self.side).map_err(|source| EvaluationError::Image {
             corpus: self.location.clone(),
             shard,
@@ -172,7 +173,10 @@ impl EvaluationSet {
     pub fn run(&self, model: &Albef, kind: Kind, rerank: u64, batch: usize) -> Result<RetrievalReport> {
         let _guard = tch::no_grad_guard();
         let device = model.device();
-        let mut gallery = Gallery::new(model, kind);
+        let mut gallery = match rerank {
+            0 => Gallery::of_features(model, kind),
+            _ => Gallery::new(model, kind),
+        };
         let (mut texts, mut image_of_text) = (Vec::new(), Vec::new());
         let mut image = 0_i64;
         self.images(device, batch, |images, metadata| {
@@ -202,7 +206,7 @@ impl EvaluationSet {
         Ok(RetrievalReport {
             images: self.len() as u64,
             texts: texts.len() as u64,
-            reranked: rerank,
+            reranked: rerank.min(texts.len().max(self.len()) as u64),
             chance: chance(&image_of_text),
             itc,
             itm,

@@ -111,7 +111,7 @@ struct Loaded {
 /// Loads a step up to the tensors that a model would read.
 fn load(loader: &mut Loader, device: Device) -> anyhow::Result<Loaded> {
     let mut loaded = Loaded { samples: 0, replaced: 0 };
-    for batch in loader.next_step()? {
+    for batch in loader.next_step()?.batches {
         micro_batch(&batch, device)?;
         loaded.samples += batch.text.captions as u64;
         loaded.replaced += batch.replaced.len() as u64;

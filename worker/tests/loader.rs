@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use albef_corpus::augment::AugmentConfig;
+use albef_corpus::image::{self, Encoding, Rgb};
 use albef_corpus::order::OrderConfig;
 use albef_corpus::shard::{
     Content, Corpus, FileInfo, ImageFormat, Manifest, Metadata, Packer, Sample, ShardInfo, index_name,
@@ -20,15 +21,12 @@ const ORDER: OrderConfig = OrderConfig { seed: 3, logical_ranks: 4, local_batch:
 const ONE: Threads = Threads { readers: 1, decoders: 1, prefetch: 1 };
 
 fn recipe(world: &World, corpus: &str) -> Arc<Recipe> {
+    recipe_with(world, corpus, AugmentConfig::default(), false)
+}
+
+fn recipe_with(world: &World, corpus: &str, augment: AugmentConfig, exact: bool) -> Arc<Recipe> {
     let words = Arc::new(WordPiece::load(world.path("vocab.txt")).unwrap());
-    let config = RecipeConfig {
-        order: ORDER,
-        augment: AugmentConfig::default(),
-        side: 16,
-        max_words: 30,
-        max_tokens: 12,
-        exact: false,
-    };
+    let config = RecipeConfig { order: ORDER, augment, side: 16, max_words: 30, max_tokens: 12, exact };
     Arc::new(Recipe::new(vec![(Corpus::open(corpus).unwrap(), 1.0)], words, config).unwrap())
 }
 
@@ -39,7 +37,7 @@ fn load(
     threads: Threads,
 ) -> Vec<Vec<Batch>> {
     let mut loader = Loader::start(Arc::clone(recipe), block, steps.start, threads).unwrap();
-    steps.map(|_| loader.next_step().unwrap()).collect()
+    steps.map(|_| loader.next_step().unwrap().batches).collect()
 }
 
 #[test]
@@ -145,6 +143,75 @@ fn damaged_bytes_are_a_fault_and_no_replacement() {
     let error = (0..2).find_map(|_| loader.next_step().err()).unwrap();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");
     assert!(error.to_string().contains(&shard_name(0)), "{error}");
+}
+
+/// What a network file system mends by itself is waited for.
+#[test]
+fn bytes_that_are_sound_when_asked_again_are_read() {
+    let world = World::new();
+    let images: Vec<Vec<u8>> = (0..16).map(|n| world.read(&format!("pictures/{n:02}.png"))).collect();
+    let all = Block { first: 0, count: 4 };
+    let sound = corpus(&world.dir.path().join("sound"), &images);
+    let expected = load(&recipe(&world, &sound), all, 0..2, ONE);
+    for name in [shard_name(0), index_name(0)] {
+        let dir = world.dir.path().join(format!("late-{name}"));
+        let location = corpus(&dir, &images);
+        let whole = std::fs::read(dir.join(&name)).unwrap();
+        std::fs::write(dir.join(&name), vec![0; whole.len()]).unwrap();
+        let mending = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            // As a whole: half a file would be a second fault.
+            std::fs::write(dir.join("whole"), whole).unwrap();
+            std::fs::rename(dir.join("whole"), dir.join(name)).unwrap();
+        });
+        assert_eq!(load(&recipe(&world, &location), all, 0..2, ONE), expected);
+        mending.join().unwrap();
+    }
+}
+
+#[test]
+fn a_loader_that_is_not_wanted_ends_soon() {
+    let world = World::new();
+    let images: Vec<Vec<u8>> = (0..16).map(|n| world.read(&format!("pictures/{n:02}.png"))).collect();
+    let dir = world.dir.path().join("gone");
+    let recipe = recipe(&world, &corpus(&dir, &images));
+    std::fs::write(dir.join(shard_name(0)), vec![0; 10_000_000]).unwrap();
+    let loader = Loader::start(recipe, Block { first: 0, count: 4 }, 0, ONE).unwrap();
+    let start = std::time::Instant::now();
+    drop(loader);
+    // One sample is asked for six times within six seconds; a step has twelve of them.
+    assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+/// Two colours and a gradient at 320 × 240, as a photograph's JPEG is: large, and smooth where it is looked at.
+fn photograph(n: u8) -> Vec<u8> {
+    let pixels = (0..240 * 320_u32).flat_map(|i| {
+        let (x, y) = (i % 320, i / 320);
+        let side = if (x < 160) == (y < 120) { 40 } else { 200 };
+        [(x * 255 / 320) as u8, side, n.wrapping_mul(15)]
+    });
+    let picture = Rgb::new(320, 240, pixels.collect()).unwrap();
+    image::encode(&picture, Encoding::Jpeg { quality: 95 }).unwrap()
+}
+
+#[test]
+fn scaled_decoding_shows_what_exact_decoding_shows() {
+    let world = World::new();
+    let images: Vec<Vec<u8>> = (0..16).map(photograph).collect();
+    let location = corpus(&world.dir.path().join("photographs"), &images);
+    let mut plain = AugmentConfig::default();
+    plain.rand_augment.n = 0;
+    let of = |exact: bool| recipe_with(&world, &location, plain.clone(), exact);
+    let all = Block { first: 0, count: 4 };
+    let (scaled, exact) = (load(&of(false), all, 0..4, ONE), load(&of(true), all, 0..4, ONE));
+    let pixels = |steps: &[Vec<Batch>]| -> Vec<u8> {
+        steps.iter().flatten().flat_map(|batch| batch.pixels.iter().copied()).collect()
+    };
+    let (scaled, exact) = (pixels(&scaled), pixels(&exact));
+    let differences = scaled.iter().zip(&exact).map(|(a, b)| u64::from(a.abs_diff(*b)));
+    let mean = differences.sum::<u64>() as f64 / exact.len() as f64;
+    assert!(scaled != exact, "nothing was decoded at a fraction of its size");
+    assert!(mean < 2.0, "{mean} levels on average");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{World, refusal, worker};
@@ -16,7 +16,7 @@ fn metrics(world: &World, out: &str) -> Vec<Value> {
 
 /// What a step computed, without what its clock says.
 fn computed(lines: &[Value]) -> Vec<Value> {
-    let timed = ["seconds", "images_per_s", "data_wait"];
+    let timed = ["seconds", "images_per_s", "data_wait", "elapsed"];
     let mut lines = lines.to_vec();
     for line in &mut lines {
         line.as_object_mut().unwrap().retain(|key, _| !timed.contains(&key.as_str()));
@@ -71,41 +71,139 @@ fn a_run_leaves_its_model_its_figures_and_a_table() {
     assert_eq!(eval["itm"], evaluations[1]["itm"]);
 }
 
+/// Long enough to be met at any moment.
+const LONG: [&str; 6] =
+    ["--set", "schedule.steps=240", "--set", "train.save_every=7", "--set", "evaluation.every=60"];
+
+/// Starts the long run into `out`, sends it a signal after some time, and returns how it ended and what it said.
+fn interrupted(world: &World, out: &str, signal: &str, after: Duration) -> (ExitStatus, String) {
+    let child = world.training(out, &LONG).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(after);
+    // It may have ended by itself.
+    let _ = Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status();
+    let ended = child.wait_with_output().unwrap();
+    (ended.status, String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
 #[test]
 fn a_run_that_was_killed_or_stopped_ends_with_the_same_bits() {
     let world = World::new();
-    assert!(world.train("whole", &[]).status.success());
+    let start = Instant::now();
+    assert!(world.train("whole", &LONG).status.success());
+    let whole = start.elapsed();
     let expected = (world.read("whole/model.safetensors"), computed(&metrics(&world, "whole")));
 
-    // Killed as soon as a state was saved, and again, then let go on.
-    for _ in 0..2 {
-        let mut child = world.training("killed", &["--set", "train.save_every=3"]).spawn().unwrap();
-        let start = Instant::now();
-        while !std::path::Path::new(&world.path("killed/state.safetensors")).exists() {
-            assert!(start.elapsed() < Duration::from_secs(60), "nothing was saved");
-            std::thread::sleep(Duration::from_millis(1));
+    for (signal, code) in [("-KILL", None), ("-INT", Some(130))] {
+        let out = format!("run{signal}");
+        // Later and later, so that it gets somewhere on any machine, at moments that have nothing to do with steps.
+        let (mut tries, mut met, mut gone_on) = (0, 0, 0);
+        loop {
+            tries += 1;
+            assert!(tries < 100, "it never ends");
+            let after = whole.mul_f64(0.31 + 0.07 * f64::from(tries));
+            let (status, said) = interrupted(&world, &out, signal, after);
+            gone_on += u32::from(said.contains("going on at step"));
+            if status.success() {
+                break;
+            }
+            assert!(status.code() == code || (code.is_some() && status.code().is_none()), "{status}: {said}");
+            met += 1;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        assert!(met > 0 && gone_on > 0, "{signal}: {met} of {tries} met it, {gone_on} went on");
+        assert!(world.read(&format!("{out}/model.safetensors")) == expected.0, "{signal}: other weights");
+        assert_eq!(computed(&metrics(&world, &out)), expected.1, "{signal}");
     }
-    assert!(world.train("killed", &[]).status.success());
-    assert!(world.read("killed/model.safetensors") == expected.0, "killed: other weights");
-    assert_eq!(computed(&metrics(&world, "killed")), expected.1);
+}
 
-    // Asked to stop: the step under way is finished and saved.
-    let mut stopped = 0;
-    while !std::path::Path::new(&world.path("stopped/model.safetensors")).exists() {
-        let mut child = world.training("stopped", &["--set", "train.save_every=3"]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(300 + 100 * stopped));
-        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let code = child.wait().unwrap().code();
-        // It may have been too early for a handler, or too late.
-        assert!(matches!(code, Some(0 | 130) | None), "{sent} {code:?}");
-        stopped += 1;
-        assert!(stopped < 60);
+#[test]
+fn what_a_killed_process_left_half_written_is_removed() {
+    let world = World::new();
+    assert!(world.train("run", &["--set", "schedule.steps=3"]).status.success());
+    for name in [".weights-aB3", ".run-x"] {
+        std::fs::write(world.path(&format!("run/{name}")), "half").unwrap();
     }
-    assert!(world.read("stopped/model.safetensors") == expected.0, "stopped: other weights");
-    assert_eq!(computed(&metrics(&world, "stopped")), expected.1);
+    assert!(world.train("run", &["--set", "schedule.steps=3"]).status.success());
+    let left: Vec<_> =
+        std::fs::read_dir(world.path("run")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_corpora_wherever_they_lie_and_no_others() {
+    let world = World::new();
+    let short = |corpus: &str| {
+        let corpus = format!("data.corpus=[{{ path = {:?} }}]", world.path(corpus));
+        let mut child = world.training("run", &["--set", "schedule.steps=4", "--set", &corpus]);
+        child.args(["--set", "evaluation.every=0"]).output().unwrap()
+    };
+    assert!(short("corpus").status.success());
+    world.build("other", |config| config.image.max_side = Some(16));
+    let line = refusal(&short("other"));
+    assert!(line.contains("corpora.json") && line.contains("--fresh"), "{line}");
+    std::fs::rename(world.path("corpus"), world.path("moved")).unwrap();
+    std::os::unix::fs::symlink(world.path("moved"), world.path("corpus")).unwrap();
+    assert!(short("moved").status.success());
+}
+
+#[test]
+fn what_cannot_begin_costs_nothing_and_claims_nothing() {
+    let world = World::new();
+    let short = ["--set", "schedule.steps=3"];
+    assert!(world.train("run", &short).status.success());
+    let kept = (world.read("run/state.safetensors"), world.read("run/metrics.jsonl"));
+    let mistake = ["--set", "schedule.steps=3", "--set", "train.init=\"nowhere.safetensors\"", "--fresh"];
+    assert!(refusal(&world.train("run", &mistake)).contains("nowhere.safetensors"));
+    assert!(kept == (world.read("run/state.safetensors"), world.read("run/metrics.jsonl")));
+    // A folder where nothing was trained belongs to nobody.
+    refusal(&world.train("new", &mistake[..4]));
+    assert!(world.train("new", &short).status.success());
+    // A model whose state is gone is not replaced by accident.
+    std::fs::remove_file(world.path("run/state.safetensors")).unwrap();
+    let line = refusal(&world.train("run", &short));
+    assert!(line.contains("model.safetensors") && line.contains("--fresh"), "{line}");
+}
+
+#[test]
+fn a_run_that_ended_with_its_time_stays_ended_until_it_gets_more() {
+    let world = World::new();
+    let run = |minutes: &str| {
+        let minutes = format!("train.max_minutes={minutes}");
+        let steps = ["--set", "schedule.steps=100000", "--set", "train.steps=60", "--set", &minutes];
+        let out = world.train("run", &steps);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{said}");
+        said
+    };
+    let said = run("1e-6");
+    assert!(said.contains("the time is up after 1 of 60 steps"), "{said}");
+    let ended = (metrics(&world, "run"), world.read("run/model.safetensors"));
+    assert_eq!(ended.0.iter().filter(|line| line["kind"] == "step").count(), 1);
+    run("1e-6");
+    assert_eq!((computed(&metrics(&world, "run")), world.read("run/model.safetensors")), {
+        (computed(&ended.0), ended.1.clone())
+    });
+    // With more time it goes on, and what it ends with is another model.
+    let said = run("60");
+    assert!(said.contains("going on at step 1 of 60"), "{said}");
+    assert!(world.read("run/model.safetensors") != ended.1);
+    assert_eq!(metrics(&world, "run").iter().filter(|line| line["kind"] == "step").count(), 60);
+}
+
+#[test]
+fn a_run_that_diverges_ends_with_a_line() {
+    let world = World::new();
+    let wild = ["schedule.steps=50", "schedule.peak=1e30", "train.max_skipped=3", "evaluation.every=0"];
+    let wild: Vec<&str> = wild.iter().flat_map(|&setting| ["--set", setting]).collect();
+    let out = world.train("run", &wild);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(
+        said.lines().last().unwrap().contains("3 steps in a row") && !said.contains("is saved"),
+        "{said}"
+    );
+    let skipped = |line: &Value| line["skipped"] == true;
+    let lines = metrics(&world, "run");
+    assert!(lines.iter().rev().take(3).all(skipped) && !skipped(&lines[0]), "{lines:?}");
 }
 
 #[test]

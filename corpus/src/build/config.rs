@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Result, SplitConfig};
 use crate::dedup::Nearness;
+use crate::image::quality;
 use crate::rules::CaptionRules;
 use crate::source::{Options, Source};
 
@@ -139,9 +140,9 @@ impl Default for ImageConfig {
     fn default() -> Self {
         Self {
             max_pixels: 50_000_000,
-            min_side: 16,
-            max_aspect: 4.0,
-            max_blank: 0.998,
+            min_side: quality::MIN_SIDE,
+            max_aspect: quality::MAX_ASPECT,
+            max_blank: quality::MAX_BLANK,
             max_side: None,
             encoding: Encoding::Keep,
             jpeg_quality: 90,

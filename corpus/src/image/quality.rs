@@ -2,9 +2,9 @@
 use super::Rgb;
 
 /// Default of the least [`min_side`]: smaller pictures are buttons and spacers.
-pub const MIN_SIDE: u32 = 32;
+pub const MIN_SIDE: u32 = 16;
 /// Default of the largest [`aspect_ratio`]: beyond it a square crop shows a sliver.
-pub const MAX_ASPECT: f64 = 5.0;
+pub const MAX_ASPECT: f64 = 4.0;
 /// Default of the largest [`blank_share`]: of a 128 × 128 picture it leaves 33 pixels that differ.
 pub const MAX_BLANK: f64 = 0.998;
 

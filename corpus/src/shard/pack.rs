@@ -77,7 +77,7 @@ pub enum PackError {
     #[error("a sample of {0} bytes does not fit a shard: at most 4 GiB; set a maximum side for images")]
     TooLarge(usize),
     /// No caption is left.
-    #[error("a sample without a caption cannot be stored")]
+    #[error("a sample has no caption; every one needs one")]
     NoCaption,
     /// The bytes are not those that were written.
     #[error("the bytes of a sample do not fit their hash; copy the shard again or build the corpus again")]
@@ -192,5 +192,9 @@ pub fn unpack(entry: &Entry, bytes: &[u8]) -> Result<Sample, PackError> {
         .into_iter()
         .find(|format| name.ends_with(format.extension().as_bytes()))
         .ok_or(PackError::Damaged)?;
-    Ok(Sample { image: image.to_vec(), format, metadata: serde_json::from_slice(metadata)? })
+    let metadata: Metadata = serde_json::from_slice(metadata)?;
+    if metadata.captions.is_empty() {
+        return Err(PackError::NoCaption);
+    }
+    Ok(Sample { image: image.to_vec(), format, metadata })
 }

@@ -9,8 +9,8 @@ use crate::storage::{Storage, StorageError};
 /// Name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
 
-/// Indexes that are kept: 48 bytes a sample of as many shards. Lanes times window stays well below it in usual jobs; a
-/// smaller cache costs reads, never correctness.
+/// Indexes that are kept unless [`Corpus::keeping_indexes`] says otherwise. Fewer than are read from in turns cost reads,
+/// never correctness.
 const INDEXES: usize = 1024;
 
 /// A finished corpus. Cheap to share between threads.
@@ -18,6 +18,7 @@ const INDEXES: usize = 1024;
 pub struct Corpus {
     storage: Storage,
     manifest: Manifest,
+    hash: blake3::Hash,
     indexes: Cache<usize, Arc<Index>>,
 }
 
@@ -89,9 +90,22 @@ impl Corpus {
         if !storage.exists(MANIFEST)? {
             return Err(ReadError::Unfinished(location.to_owned()));
         }
-        let manifest = Manifest::from_bytes(&storage.read(MANIFEST)?)
+        let bytes = storage.read(MANIFEST)?;
+        let manifest = Manifest::from_bytes(&bytes)
             .map_err(|source| ReadError::Manifest { path: storage.path(MANIFEST), source })?;
-        Ok(Self { storage, manifest, indexes: Cache::new(INDEXES) })
+        Ok(Self { storage, manifest, hash: blake3::hash(&bytes), indexes: Cache::new(INDEXES) })
+    }
+
+    /// Hash of the manifest, which has the hashes of all other files: two corpora with one hash are the same bytes.
+    pub fn hash(&self) -> blake3::Hash {
+        self.hash
+    }
+
+    /// Keeps the indexes of `shards` shards at once, 48 bytes a sample, as many as are read from in turns.
+    #[must_use]
+    pub fn keeping_indexes(self, shards: usize) -> Self {
+        let shards = shards.clamp(1, self.manifest.shards.len().max(1));
+        Self { indexes: Cache::new(shards), ..self }
     }
 
     /// What the corpus consists of.

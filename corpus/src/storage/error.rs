@@ -155,7 +155,7 @@ impl StorageError {
                         | Kind::TimedOut
                         | Kind::ResourceBusy
                         | Kind::StaleNetworkFileHandle
-                );
+                ) || Errno::from_io_error(error) == Some(Errno::IO); // what a soft mount says of a server that is away
                 Self::Failed { action, path, reason: one_line(&error.to_string()), transient }
             }
         }

@@ -100,34 +100,3 @@ fn a_record_of_an_icon_is_rendered() {
     let pixels = raster.decode(&Limits::default()).unwrap().into_pixels();
     assert_eq!((&pixels[..3], &pixels[pixels.len() - 3..]), (&[255, 0, 0][..], &[255, 0, 0][..]));
 }
-
-/// Counts of the sets that `albef_corpus::fetch` fetches, from the folder in `ALBEF_EMOJI`.
-#[test]
-#[ignore = "needs the emoji sets (fetch::packages) in ALBEF_EMOJI; renders 15,000 drawings"]
-fn the_emoji_sets_give_every_drawing() {
-    let folder = std::env::var("ALBEF_EMOJI").unwrap();
-    let start = std::time::Instant::now();
-    let items: Vec<_> = Source::detect(&folder).unwrap().records().unwrap().collect();
-    let read = start.elapsed();
-    assert_eq!(bad(&items).len(), 0);
-    let captions: usize = good(&items).iter().map(|record| record.captions.len()).sum();
-    let mut sets = std::collections::BTreeMap::new();
-    for record in good(&items) {
-        *sets.entry(record.extra["set"].as_str().unwrap()).or_insert(0) += 1;
-    }
-    let start = std::time::Instant::now();
-    let mut slowest = (std::time::Duration::ZERO, "");
-    for record in good(&items) {
-        let start = std::time::Instant::now();
-        if let Err(error) = record.image.load_raster(4 << 20, &Renderer::new(128)) {
-            println!("{}: {error}", record.key);
-        }
-        slowest = slowest.max((start.elapsed(), &record.key));
-    }
-    println!(
-        "{} images, {captions} captions in {read:?}; rendered in {:?}; slowest {slowest:?}; {sets:?}",
-        items.len(),
-        start.elapsed()
-    );
-    assert_eq!((items.len(), captions), (15_084, 29_258));
-}

@@ -120,18 +120,23 @@ impl Optimizer {
         self.updates = updates;
     }
 
-    /// One update from the parameters' gradients, which it may scale for clipping. Returns the global gradient norm
-    /// before clipping if clipping is on, as a tensor of no dimensions.
-    pub fn step(&mut self, lr: f64) -> Result<Option<Tensor>> {
-        let mut grads = self
-            .groups
-            .iter()
-            .map(|group| group.params.iter().map(Tensor::f_grad).collect::<Result<Vec<_>, _>>())
-            .collect::<Result<Vec<_>, _>>()?;
-        let norm = match self.config.clip_norm {
-            None => None,
-            Some(limit) => Some(clip(&mut grads, limit)?),
-        };
+    /// The 2-norm of all gradients taken as one vector, as a tensor of no dimensions on their device. It is finite only
+    /// if every gradient is.
+    pub fn gradient_norm(&self) -> Result<Tensor> {
+        let grads: Vec<Tensor> = self.gradients()?.into_iter().flatten().collect();
+        Ok(foreach::global_norm(&grads)?)
+    }
+
+    /// One update from the parameters' gradients, which it scales for clipping, if that is on. `norm` is their
+    /// [`gradient_norm`](Self::gradient_norm), if the caller has it already.
+    pub fn step(&mut self, lr: f64, norm: Option<&Tensor>) -> Result<()> {
+        let mut grads = self.gradients()?;
+        if let Some(limit) = self.config.clip_norm {
+            match norm {
+                Some(norm) => clip(&mut grads, norm, limit)?,
+                None => clip(&mut grads, &self.gradient_norm()?, limit)?,
+            }
+        }
         self.updates += 1;
         for (group, grads) in self.groups.iter_mut().zip(&grads) {
             let Some(first) = group.params.first() else { continue };
@@ -153,15 +158,20 @@ impl Optimizer {
                 &step,
             )?;
         }
-        Ok(norm)
+        Ok(())
+    }
+
+    /// The gradients of each group.
+    fn gradients(&self) -> Result<[Vec<Tensor>; 2]> {
+        let of = |group: &GroupState| group.params.iter().map(Tensor::f_grad).collect::<Result<Vec<_>, _>>();
+        let [spared, decayed] = &self.groups;
+        Ok([of(spared)?, of(decayed)?])
     }
 }
 
 /// Scales all gradients by `min(1, limit / norm)` without reading the norm on the host.
-fn clip(grads: &mut [Vec<Tensor>], limit: f64) -> Result<Tensor> {
+fn clip(grads: &mut [Vec<Tensor>], norm: &Tensor, limit: f64) -> Result<()> {
     let mut all: Vec<Tensor> = grads.iter().flatten().map(Tensor::shallow_clone).collect();
-    let norm = foreach::global_norm(&all)?;
     let factor = norm.f_add_scalar(1e-6)?.f_reciprocal()?.f_mul_scalar(limit)?.f_clamp_max(1.0)?;
-    foreach::mul(&mut all, &factor)?;
-    Ok(norm)
+    Ok(foreach::mul(&mut all, &factor)?)
 }

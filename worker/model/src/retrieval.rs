@@ -22,6 +22,8 @@ pub const NOT_RANKED: f32 = -100.0;
 pub struct Gallery<'a> {
     model: &'a Albef,
     pass: Pass,
+    /// Whether tokens are kept, which match scores need.
+    keeps_tokens: bool,
     image_embeds: Vec<Tensor>,
     image_features: Vec<Tensor>,
     text_embeds: Vec<Tensor>,
@@ -60,9 +62,20 @@ struct Entry {
 impl<'a> Gallery<'a> {
     /// An empty gallery.
     pub fn new(model: &'a Albef, kind: Kind) -> Self {
+        Self::keeping(true, model, kind)
+    }
+
+    /// An empty gallery for [`similarities`](Self::similarities) alone: it holds a feature of each image and text instead
+    /// of all their tokens, some hundred times less.
+    pub fn of_features(model: &'a Albef, kind: Kind) -> Self {
+        Self::keeping(false, model, kind)
+    }
+
+    fn keeping(keeps_tokens: bool, model: &'a Albef, kind: Kind) -> Self {
         Self {
             model,
             pass: Pass::evaluation(kind),
+            keeps_tokens,
             image_embeds: Vec::new(),
             image_features: Vec::new(),
             text_embeds: Vec::new(),
@@ -74,7 +87,9 @@ impl<'a> Gallery<'a> {
     /// Adds normalised images `[images, 3, side, side]`.
     pub fn add_images(&mut self, images: &Tensor) -> Result<()> {
         let (embeds, features) = self.model.encode_images(&self.pass, images)?;
-        self.image_embeds.push(embeds);
+        if self.keeps_tokens {
+            self.image_embeds.push(embeds);
+        }
         self.image_features.push(features);
         Ok(())
     }
@@ -82,23 +97,25 @@ impl<'a> Gallery<'a> {
     /// Adds texts `[texts, tokens]`; batches may differ in length.
     pub fn add_texts(&mut self, ids: &Tensor, attention_mask: &Tensor) -> Result<()> {
         let (embeds, features) = self.model.encode_texts(&self.pass, ids, attention_mask)?;
-        self.text_embeds.push(embeds);
+        if self.keeps_tokens {
+            self.text_embeds.push(embeds);
+            self.attention_masks.push(attention_mask.shallow_clone());
+        }
         self.text_features.push(features);
-        self.attention_masks.push(attention_mask.shallow_clone());
         Ok(())
     }
 
     /// Contrastive similarities of all pairs, float32 `[images, texts]` on the model's device.
     pub fn similarities(&self) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        if self.image_embeds.is_empty() || self.text_embeds.is_empty() {
+        if self.image_features.is_empty() || self.text_features.is_empty() {
             return Err(Error::Input {
                 what: "retrieval",
                 expected: "at least one image and one text".into(),
                 found: format!(
                     "{} batches of images, {} of texts",
-                    self.image_embeds.len(),
-                    self.text_embeds.len()
+                    self.image_features.len(),
+                    self.text_features.len()
                 ),
             });
         }
@@ -118,6 +135,13 @@ impl<'a> Gallery<'a> {
                 what: "retrieval",
                 expected: "at least one candidate and one pair a pass".into(),
                 found: format!("k = {k}, {pairs_per_pass} pairs"),
+            });
+        }
+        if !self.keeps_tokens {
+            return Err(Error::Input {
+                what: "match scores",
+                expected: "a gallery that keeps tokens".into(),
+                found: "one of features alone".into(),
             });
         }
         let sims = self.similarities()?;
@@ -254,20 +278,24 @@ fn padded(parts: &[Tensor], tokens: i64) -> Result<Tensor> {
     Ok(Tensor::f_cat(&parts, 0)?)
 }
 
-/// Recall of images → texts and of texts → images, by match scores. `image_of_text[t]` is the image that text t belongs
-/// to; an image counts as found at the best of its texts.
+/// Recall of images → texts and of texts → images, by match scores; what was not scored comes behind what was, in the
+/// order of the similarities. `image_of_text[t]` is the image that text t belongs to; an image counts as found at the best
+/// of its texts.
 pub fn recall(scores: &Scores, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
-    both_ways(&scores.i2t, &scores.t2i, image_of_text)
+    let sims = &scores.sim_i2t;
+    both_ways([&scores.i2t, sims], [&scores.t2i, &sims.f_transpose(0, 1)?], image_of_text)
 }
 
 /// The same by similarities alone, `[images, texts]`.
 pub fn recall_by_similarity(sims: &Tensor, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
     let sims = sims.f_to(Device::Cpu)?;
-    both_ways(&sims, &sims.f_transpose(0, 1)?, image_of_text)
+    let transposed = sims.f_transpose(0, 1)?;
+    both_ways([&sims; 2], [&transposed; 2], image_of_text)
 }
 
-fn both_ways(i2t: &Tensor, t2i: &Tensor, image_of_text: &[i64]) -> Result<(Recall, Recall)> {
-    let (images, texts) = i2t.size2()?;
+/// Recall both ways, each by a table of scores and one of similarities that decides between equal scores.
+fn both_ways(i2t: [&Tensor; 2], t2i: [&Tensor; 2], image_of_text: &[i64]) -> Result<(Recall, Recall)> {
+    let (images, texts) = i2t[0].size2()?;
     if image_of_text.len() as i64 != texts || image_of_text.iter().any(|i| !(0..images).contains(i)) {
         return Err(Error::Input {
             what: "image of each text",
@@ -292,13 +320,18 @@ fn both_ways(i2t: &Tensor, t2i: &Tensor, image_of_text: &[i64]) -> Result<(Recal
     Ok((recall_of(i2t, &texts_of_image)?, recall_of(t2i, &image_of_text)?))
 }
 
-fn recall_of(scores: &Tensor, answers: &[&[usize]]) -> Result<Recall> {
+fn recall_of([scores, sims]: [&Tensor; 2], answers: &[&[usize]]) -> Result<Recall> {
     let (queries, candidates) = scores.size2()?;
-    let mut flat = vec![0_f32; scores.numel()];
-    let count = flat.len();
-    scores.f_contiguous()?.f_copy_data(&mut flat, count)?;
-    let ranks: Vec<usize> = flat
-        .chunks(candidates as usize)
+    let flat = |table: &Tensor| -> Result<Vec<f32>> {
+        let mut flat = vec![0_f32; table.numel()];
+        let count = flat.len();
+        table.f_contiguous()?.f_copy_data(&mut flat, count)?;
+        Ok(flat)
+    };
+    let (scores, sims) = (flat(scores)?, flat(sims)?);
+    let rows = |table| <[f32]>::chunks(table, candidates as usize);
+    let ranks: Vec<usize> = rows(&scores)
+        .zip(rows(&sims))
         .zip(answers)
         .map(|(row, right)| right.iter().map(|&answer| rank(row, answer)).min().unwrap_or(usize::MAX))
         .collect();
@@ -306,9 +339,10 @@ fn recall_of(scores: &Tensor, answers: &[&[usize]]) -> Result<Recall> {
     Ok(Recall { r1: at(1), r5: at(5), r10: at(10) })
 }
 
-/// How many candidates come before `answer`. Among equal scores the later one comes first, which is what reversing an
-/// ascending stable sort gives.
-fn rank(row: &[f32], answer: usize) -> usize {
-    let score = row[answer];
-    row.iter().enumerate().filter(|&(i, &s)| s > score || (s == score && i > answer)).count()
+/// How many candidates come before `answer`. Among equal scores the more similar comes first; among those that are equally
+/// similar, too, the later one, which is what reversing an ascending stable sort gives.
+fn rank((scores, sims): (&[f32], &[f32]), answer: usize) -> usize {
+    let key = |i: usize| (scores[i], sims[i], i);
+    let own = key(answer);
+    (0..scores.len()).filter(|&i| key(i) > own).count()
 }

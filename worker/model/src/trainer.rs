@@ -87,8 +87,10 @@ pub enum Verdict<'a> {
         ranks: &'a [RankResult],
         /// Learning rate.
         lr: f64,
+        /// [`Trainer::gradient_norm`], if the caller has it already.
+        norm: Option<&'a Tensor>,
     },
-    /// Go on without enqueueing or updating: a loss was not a number.
+    /// Go on without enqueueing or updating: a loss or a gradient was not a number.
     Skip,
 }
 
@@ -99,21 +101,29 @@ pub struct StepReport {
     pub step: u64,
     /// Losses of each logical rank.
     pub losses: Vec<LossValues>,
-    /// Whether the step was skipped because a loss was not finite.
+    /// Whether the step was skipped because a loss or a gradient was not finite.
     pub skipped: bool,
-    /// Global gradient norm before clipping, if clipping is on; a tensor of no dimensions, not yet read.
-    pub gradient_norm: Option<Tensor>,
+    /// The temperature that the step used.
+    pub temp: f64,
+    /// Global norm of the mean gradient, before clipping.
+    pub gradient_norm: f64,
 }
 
-impl LocalStep {
-    /// Reads the losses: the one synchronisation of a step.
-    pub fn read_losses(&self) -> Result<Vec<LossValues>> {
-        let stacked: Vec<&Tensor> = self.ranks.iter().map(|r| &r.losses).collect();
-        let host = Tensor::f_stack(&stacked, 0)?.f_to(Device::Cpu)?;
-        let mut values = vec![[0_f32; 5]; self.ranks.len()];
-        let flat = values.as_flattened_mut();
-        host.f_copy_data(flat, flat.len())?;
-        Ok(values.into_iter().map(LossValues::from_array).collect())
+/// What the host reads of a computed step.
+#[derive(Debug)]
+pub struct Readings {
+    /// Losses of each logical rank.
+    pub losses: Vec<LossValues>,
+    /// The temperature that the step used.
+    pub temp: f64,
+    /// Global norm of the mean gradient, before clipping.
+    pub gradient_norm: f64,
+}
+
+impl Readings {
+    /// Whether the step may be applied.
+    pub fn is_finite(&self) -> bool {
+        self.gradient_norm.is_finite() && self.losses.iter().all(LossValues::is_finite)
     }
 }
 
@@ -296,13 +306,35 @@ impl Trainer {
         Ok(self.model.params().tensors().iter().map(Tensor::f_grad).collect::<Result<_, _>>()?)
     }
 
-    /// Ends the step: enqueues all ranks' features once, in order, and updates the weights; or does neither. Returns
-    /// the gradient norm if clipping is on.
-    pub fn commit(&mut self, step: u64, verdict: Verdict<'_>) -> Result<Option<Tensor>> {
+    /// Global norm of the reduced gradients, a tensor of no dimensions on the device: finite only if all of them are.
+    pub fn gradient_norm(&self) -> Result<Tensor> {
+        self.optimizer.gradient_norm()
+    }
+
+    /// Brings to the host what decides about a step whose logical ranks gave `losses`, `[5]` each: the one
+    /// synchronisation of a step.
+    pub fn read(&self, losses: &[&Tensor], gradient_norm: &Tensor) -> Result<Readings> {
+        let scalars = [self.model.temp.f_detach()?.f_view([1])?, gradient_norm.f_view([1])?];
+        let all: Vec<&Tensor> = losses.iter().copied().chain(&scalars).collect();
+        let host = Tensor::f_cat(&all, 0)?.f_to(Device::Cpu)?;
+        let mut values = vec![0_f32; 5 * losses.len() + scalars.len()];
+        let count = values.len();
+        host.f_copy_data(&mut values, count)?;
+        let (losses, rest) = values.as_chunks::<5>();
+        let [temp, gradient_norm] = [0, 1].map(|i| rest.get(i).map_or(f64::NAN, |&value| value.into()));
+        Ok(Readings {
+            losses: losses.iter().copied().map(LossValues::from_array).collect(),
+            temp,
+            gradient_norm,
+        })
+    }
+
+    /// Ends the step: enqueues all ranks' features once, in order, and updates the weights; or does neither.
+    pub fn commit(&mut self, step: u64, verdict: Verdict<'_>) -> Result<()> {
         self.expect(step, "commit", true)?;
-        let norm = match verdict {
-            Verdict::Skip => None,
-            Verdict::Apply { ranks, lr } => {
+        match verdict {
+            Verdict::Skip => {}
+            Verdict::Apply { ranks, lr, norm } => {
                 if ranks.len() as u64 != self.config.logical_ranks {
                     return Err(Error::Input {
                         what: "features to enqueue",
@@ -321,15 +353,14 @@ impl Trainer {
                 let (image, text) = (column(|r| &r.image_features)?, column(|r| &r.text_features)?);
                 // Whatever can be refused is refused before anything changes.
                 self.queue.check(&image, &text)?;
-                let norm = self.optimizer.step(lr)?;
+                self.optimizer.step(lr, norm)?;
                 self.queue.enqueue(&image, &text)?;
-                norm
             }
-        };
+        }
         torch_ext::foreach::clear_grads(self.model.params().tensors())?;
         self.step += 1;
         self.begun = false;
-        Ok(norm)
+        Ok(())
     }
 
     /// A whole step for a caller that computes every logical rank itself.
@@ -363,12 +394,18 @@ impl Trainer {
             Reduction::Accumulate => self.divide_gradients()?,
             Reduction::Ordered => self.reduce_ordered(std::mem::take(&mut all.gradients))?,
         }
-        let losses = all.read_losses()?;
+        let norm = self.gradient_norm()?;
+        let losses: Vec<&Tensor> = all.ranks.iter().map(|rank| &rank.losses).collect();
+        let readings = self.read(&losses, &norm)?;
         probe(Part::Read);
-        let skipped = !losses.iter().all(LossValues::is_finite);
-        let verdict = if skipped { Verdict::Skip } else { Verdict::Apply { ranks: &all.ranks, lr } };
-        let gradient_norm = self.commit(step, verdict)?;
+        let skipped = !readings.is_finite();
+        let verdict = match skipped {
+            true => Verdict::Skip,
+            false => Verdict::Apply { ranks: &all.ranks, lr, norm: Some(&norm) },
+        };
+        self.commit(step, verdict)?;
         probe(Part::Update);
-        Ok(StepReport { step, losses, skipped, gradient_norm })
+        let Readings { losses, temp, gradient_norm } = readings;
+        Ok(StepReport { step, losses, skipped, temp, gradient_norm })
     }
 }

@@ -91,7 +91,7 @@ fn run(split: &[usize], reduction: Reduction) -> Vec<Trainer> {
                     caller.divide_gradients().unwrap();
                 }
             }
-            caller.commit(step, Verdict::Apply { ranks: &ranks, lr: LR }).unwrap();
+            caller.commit(step, Verdict::Apply { ranks: &ranks, lr: LR, norm: None }).unwrap();
         }
     }
     callers
@@ -216,7 +216,7 @@ fn the_features_of_all_ranks_are_enqueued_once_and_in_rank_order() {
     trainer.begin(0).unwrap();
     let mut local = compute(&mut trainer, 0, 0, &batches(0));
     trainer.reduce_ordered(std::mem::take(&mut local.gradients)).unwrap();
-    trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR }).unwrap();
+    trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None }).unwrap();
     let rows = Tensor::cat(&local.ranks.iter().map(|r| &r.text_features).collect::<Vec<_>>(), 0);
     // Twelve rows into ten columns: the first two columns are overwritten by the last two rows.
     assert_eq!((rows.size()[0], size, trainer.queue().pointer()), (12, 10, 2));
@@ -243,7 +243,7 @@ fn computing_a_step_again_applies_nothing_twice() {
                 Reduction::Ordered => again.reduce_ordered(std::mem::take(&mut local.gradients)).unwrap(),
                 Reduction::Accumulate => again.divide_gradients().unwrap(),
             }
-            again.commit(step, Verdict::Apply { ranks: &local.ranks, lr: LR }).unwrap();
+            again.commit(step, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None }).unwrap();
             assert_same(&trainer_bits(&once), &trainer_bits(&again), &format!("{reduction:?} step {step}"));
         }
     }
@@ -292,11 +292,13 @@ fn calls_out_of_turn_are_refused_and_change_nothing() {
     refused(&mut trainer, "commit of the next step", skip(1));
     let mut local = compute(&mut trainer, 0, 0, &all);
     refused(&mut trainer, "apply before reducing", |t| {
-        t.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR })
+        t.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None })
     });
     trainer.reduce_ordered(std::mem::take(&mut local.gradients)).unwrap();
-    trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR }).unwrap();
-    refused(&mut trainer, "commit twice", |t| t.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR }));
+    trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None }).unwrap();
+    refused(&mut trainer, "commit twice", |t| {
+        t.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None })
+    });
     refused(&mut trainer, "begin of a past step", |t| t.begin(0));
     refused(&mut trainer, "compute of a past step", early(0, &all));
 
@@ -322,7 +324,7 @@ fn shares_that_do_not_add_up_are_refused_and_change_nothing() {
     let mut local = compute(&mut trainer, 0, 0, &all[..3]);
     let error = trainer.reduce_ordered(std::mem::take(&mut local.gradients)).unwrap_err();
     assert_line(&error, &["gradients to reduce", "4 logical ranks", "found 3"]);
-    let error = trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR }).unwrap_err();
+    let error = trainer.commit(0, Verdict::Apply { ranks: &local.ranks, lr: LR, norm: None }).unwrap_err();
     assert_line(&error, &["features to enqueue", "found 3"]);
     let error = trainer.train_step(&all[..3], 0.0, LR).unwrap_err();
     assert_line(&error, &["one for each of 4 logical ranks", "found 3"]);
@@ -346,7 +348,7 @@ fn a_skipped_step_moves_the_twin_once_and_nothing_else() {
     trainer.begin(0).unwrap();
     trainer.begin(0).unwrap();
     compute(&mut trainer, 0, 0, &batches(0));
-    assert!(trainer.commit(0, Verdict::Skip).unwrap().is_none());
+    trainer.commit(0, Verdict::Skip).unwrap();
     assert_eq!(trainer.step(), 1);
     assert_same(&without_twin(before), &without_twin(trainer_bits(&trainer)), "weights and queues");
     for ((name, twin), expected) in trainer.model().twin_params().iter().zip(&expected) {
@@ -373,4 +375,26 @@ fn an_image_that_is_not_a_number_skips_the_step() {
         let report = trainer.train_step(&batches(2), 0.4, LR).unwrap();
         assert!(!report.skipped && report.step == 2);
     }
+}
+
+/// Alone, but one gradient is lost on the way.
+struct Overflowing;
+
+impl Exchange for Overflowing {
+    fn all_ranks(&mut self, own: LocalStep, sums: &mut [Tensor]) -> albef_model::Result<LocalStep> {
+        let _ = sums[3].fill_(f64::INFINITY);
+        Ok(own)
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_skips_the_step_though_the_losses_are() {
+    let mut trainer = fresh(Reduction::Accumulate);
+    let before = without_twin(trainer_bits(&trainer));
+    let batches = batches(0);
+    let share = Share { first_rank: 0, batches: &batches };
+    let report = trainer.train_share(share, &mut Overflowing, (0.2, LR), &mut |_| {}).unwrap();
+    assert!(report.skipped && report.losses.iter().all(|losses| losses.is_finite()));
+    assert!(!report.gradient_norm.is_finite());
+    assert_same(&before, &without_twin(trainer_bits(&trainer)), "after an overflow");
 }

@@ -124,7 +124,7 @@ fn the_golden_cases_agree_through_the_trainer() {
                     assert!(relative(&p, &e, 1e-7) <= 1e-4, "{what} plain gradient {name}");
                 }
             }
-            trainer.commit(step, Verdict::Apply { ranks: &local.ranks, lr: 1e-3 }).unwrap();
+            trainer.commit(step, Verdict::Apply { ranks: &local.ranks, lr: 1e-3, norm: None }).unwrap();
         }
     }
 }

@@ -136,6 +136,39 @@ fn of_equal_scores_the_later_comes_first() {
 }
 
 #[test]
+fn what_was_not_scored_stays_in_the_order_of_the_similarities() {
+    // Of twelve texts two are scored. The right one is the third most similar, wherever it stands.
+    for right in [2, 11] {
+        let mut sims = [0.1_f32; 12];
+        (sims[3], sims[4], sims[right]) = (0.9, 0.8, 0.7);
+        let mut scores = [NOT_RANKED; 12];
+        (scores[3], scores[4]) = (-2.0, -1.0);
+        // All other texts are of a second image, whose row finds one of them first.
+        let image_of_text: Vec<i64> = (0..12).map(|text| i64::from(text != right)).collect();
+        let mut others = [0.2_f32; 12];
+        others[right] = 0.0;
+        let rows = |first: [f32; 12]| Tensor::from_slice([first, others].as_flattened()).view([2, 12]);
+        let table = Scores { sim_i2t: rows(sims), i2t: rows(scores), t2i: rows(sims).tr().contiguous() };
+        let (to_text, _) = recall(&table, &image_of_text).unwrap();
+        assert_eq!((to_text.r1, to_text.r5), (50.0, 100.0), "{right}");
+    }
+}
+
+#[test]
+fn a_gallery_of_features_has_similarities_and_no_match_scores() {
+    let (config, model) = tiny_model();
+    let batch = drawn_batch(&config, &[4, 6, 5], 26);
+    let (mut whole, mut features) =
+        (Gallery::new(&model, Kind::Float), Gallery::of_features(&model, Kind::Float));
+    for gallery in [&mut whole, &mut features] {
+        gallery.add_images(&batch.image).unwrap();
+        gallery.add_texts(&batch.input_ids, &batch.attention_mask).unwrap();
+    }
+    assert_eq!(bits(&whole.similarities().unwrap()), bits(&features.similarities().unwrap()));
+    assert_line(&features.score(2, 5).unwrap_err(), &["match scores", "keeps tokens"]);
+}
+
+#[test]
 fn impossible_questions_are_one_line() {
     let (config, model) = tiny_model();
     let batch = drawn_batch(&config, &[4, 6, 5], 24);

@@ -3,10 +3,9 @@ use std::path::Path;
 
 use albef_corpus::text::caption;
 use albef_model::Precision;
-use albef_model::nn::Pass;
 use albef_model::retrieval::Gallery;
 use anyhow::bail;
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 use super::{open, picture, write_png};
 use crate::drawing::{Tile, sheet};
@@ -60,15 +59,11 @@ pub fn search(saved: &SavedModel, search: &Search, out: Option<&Path>) -> anyhow
         bail!("{:?}: nothing is left of the text after cleaning; give a word or more", search.text);
     }
     let (model, kind) = (&saved.model, saved.precision(search.dtype)?.kind());
-    let pass = Pass::evaluation(kind);
+    let mut gallery = Gallery::of_features(model, kind);
     let (ids, mask) = set.encode(&[&search.text], model.device())?;
-    let (_, text) = model.encode_texts(&pass, &ids, &mask)?;
-    let mut features = Vec::new();
-    set.images(model.device(), search.batch, |images, _| {
-        features.push(model.encode_images(&pass, &images)?.1);
-        Ok(())
-    })?;
-    let sims = Tensor::f_cat(&features, 0)?.f_matmul(&text.f_transpose(0, 1)?)?.f_view([-1])?;
+    gallery.add_texts(&ids, &mask)?;
+    set.images(model.device(), search.batch, |images, _| Ok(gallery.add_images(&images)?))?;
+    let sims = gallery.similarities()?.f_view([-1])?;
     let wanted = search.top.max(search.rerank).clamp(1, set.len());
     let (best, order) = sims.f_to_kind(Kind::Double)?.f_topk(wanted as i64, 0, true, true)?;
     let (best, order) = (Vec::<f64>::try_from(best)?, Vec::<i64>::try_from(order)?);

@@ -22,6 +22,12 @@ const SHIPPED: [(&str, &str); 5] = [
     ("small", include_str!("../../../configs/small.toml")),
 ];
 
+/// More logical ranks than any job has GPUs.
+const MOST_RANKS: u64 = 65536;
+
+/// More samples than any GPU holds at once.
+const MOST_BATCH: i64 = 65536;
+
 /// Everything that decides what a job computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +117,7 @@ impl JobConfig {
             .build()
             .and_then(|config| config::Source::collect(&config))
             .map_err(|e| one_line(&e.to_string()))?;
-        let parsed: Self = serde_path_to_error::deserialize(exact(config::Value::from(tree)))
+        let parsed: Self = serde_path_to_error::deserialize(exact(config::Value::from(tree))?)
             .map_err(|e| one_line(&format!("{}: {}", e.path(), e.inner())))?;
         parsed.validate().map_err(|e| e.to_string())?;
         Ok(parsed)
@@ -124,11 +130,12 @@ impl JobConfig {
         if !(0.0..=1.0).contains(&self.alpha) {
             return refuse("alpha", self.alpha.to_string(), "must lie in [0, 1]");
         }
-        if self.logical_ranks == 0 {
-            return refuse("logical_ranks", "0".into(), "must be at least 1");
+        if !(1..=MOST_RANKS).contains(&self.logical_ranks) {
+            let problem = "must lie between 1 and 65536";
+            return refuse("logical_ranks", self.logical_ranks.to_string(), problem);
         }
-        if self.local_batch < 2 {
-            let problem = "must be at least 2, since a single sample has no negative";
+        if !(2..=MOST_BATCH).contains(&self.local_batch) {
+            let problem = "must lie between 2, since a single sample has no negative, and 65536";
             return refuse("local_batch", self.local_batch.to_string(), problem);
         }
         self.model.validate_for_training().map_err(|error| match error {

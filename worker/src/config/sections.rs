@@ -1,4 +1,6 @@
 //! The sections of a job file that say what is trained on, how, and how it is judged.
+use std::time::Duration;
+
 use albef_model::trainer::Reduction;
 use albef_model::{Error, ModelConfig, Precision, Result};
 use serde::{Deserialize, Serialize};
@@ -52,7 +54,7 @@ pub struct TrainConfig {
     /// Steps in all, if not those of the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Minutes after which training ends, wherever the schedule is.
+    /// Minutes after which training ends, wherever the schedule is; all starts of a run count together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<f64>,
     /// A file of weights in the published names to start from, as `albef-worker weights init` writes it.
@@ -66,6 +68,8 @@ pub struct TrainConfig {
     pub save_every: u64,
     /// Steps between two lines of metrics.
     pub log_every: u64,
+    /// Steps in a row with a loss or a gradient that is not a number, after which training ends with an error.
+    pub max_skipped: u64,
 }
 
 /// Section `[evaluation]`: retrieval on pairs that are not trained on.
@@ -80,10 +84,16 @@ pub struct EvaluationConfig {
     /// Candidates of each query that the match score ranks again; 0 leaves the order of the similarities.
     #[serde(default = "defaults::rerank")]
     pub rerank: u64,
-    /// Images or texts, and ten times as many pairs, that are computed at once.
+    /// Images or texts, and eight times as many pairs, that are computed at once.
     #[serde(default = "defaults::batch")]
     pub batch: usize,
 }
+
+/// An epoch that reads a corpus more often is a mistake, and its order needs an entry for each shard each time.
+const MOST_WEIGHT: f64 = 1000.0;
+
+/// More steps than any job has.
+const MOST_STEPS: u64 = 1_000_000_000_000;
 
 /// Those of the published code where it has them.
 mod defaults {
@@ -123,6 +133,7 @@ impl Default for TrainConfig {
             reduction: Reduction::Accumulate,
             save_every: 1000,
             log_every: 1,
+            max_skipped: 100,
         }
     }
 }
@@ -141,8 +152,8 @@ impl DataConfig {
         check(!corpus.is_empty(), "data.corpus", &"[]", "name at least one: [[data.corpus]] path = \"…\"")?;
         for CorpusConfig { path, weight } in corpus {
             check(!path.is_empty(), "data.corpus.path", &"\"\"", "name a folder or a URL")?;
-            let positive = weight.is_finite() && *weight > 0.0;
-            check(positive, "data.corpus.weight", weight, "must be a positive number")?;
+            let sensible = *weight > 0.0 && *weight <= MOST_WEIGHT;
+            check(sensible, "data.corpus.weight", weight, "must be a positive number of at most 1000")?;
         }
         check(!vocabulary.is_empty(), "data.vocabulary", &"\"\"", "name a vocab.txt")?;
         check(*max_words > 0, "data.max_words", max_words, "must be at least 1")?;
@@ -150,7 +161,7 @@ impl DataConfig {
         let fits = *max_tokens >= 3 && i64::try_from(*max_tokens).is_ok_and(|tokens| tokens <= most);
         let problem = format!("must lie between 3 and model.text.max_positions = {most}");
         check(fits, "data.max_tokens", max_tokens, &problem)?;
-        check((1..=1 << 20).contains(window), "data.window", window, "must lie between 1 and 1048576")?;
+        check((1..=65536).contains(window), "data.window", window, "must lie between 1 and 65536")?;
         check((1..=1024).contains(prefetch), "data.prefetch", prefetch, "must lie between 1 and 1024")?;
         check(*threads <= 1024, "data.threads", threads, "must be at most 1024; 0 means one for each core")?;
         check((1..=1024).contains(readers), "data.readers", readers, "must lie between 1 and 1024")
@@ -158,8 +169,15 @@ impl DataConfig {
 }
 
 impl TrainConfig {
+    /// How long a run may last.
+    pub fn limit(&self) -> Option<Duration> {
+        self.max_minutes.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok())
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
-        check(self.steps != Some(0), "train.steps", &0, "must be at least 1")?;
+        let steps = self.steps.unwrap_or(1);
+        check((1..=MOST_STEPS).contains(&steps), "train.steps", &steps, "must lie between 1 and 10^12")?;
+        check(self.max_skipped > 0, "train.max_skipped", &0, "must be at least 1")?;
         let minutes = self.max_minutes.unwrap_or(1.0);
         let sensible = minutes > 0.0 && minutes < 1e9;
         check(sensible, "train.max_minutes", &minutes, "must be a positive number of minutes")?;

@@ -1,9 +1,16 @@
 //! TOML text to a tree of exact types, and a parser's message as one line.
 
 /// The same tree with the types that the file has: the library itself would read `"2"`, `2.4` and `true` as numbers.
-pub(super) fn exact(value: config::Value) -> serde_json::Value {
+///
+/// # Errors
+/// One line, if a number is none: JSON has no word for it, and it would be read as absent.
+pub(super) fn exact(value: config::Value) -> Result<serde_json::Value, String> {
+    exact_at("", value)
+}
+
+fn exact_at(path: &str, value: config::Value) -> Result<serde_json::Value, String> {
     use config::ValueKind;
-    match value.kind {
+    Ok(match value.kind {
         ValueKind::Nil => serde_json::Value::Null,
         ValueKind::Boolean(value) => value.into(),
         ValueKind::I64(value) => value.into(),
@@ -11,11 +18,22 @@ pub(super) fn exact(value: config::Value) -> serde_json::Value {
         // No field holds more than 64 bits: as a number with a fraction it is refused where it stands.
         ValueKind::I128(value) => (value as f64).into(),
         ValueKind::U128(value) => (value as f64).into(),
+        ValueKind::Float(value) if !value.is_finite() => {
+            return Err(format!("{path}: {value} is not a number that any key takes; give a finite one"));
+        }
         ValueKind::Float(value) => value.into(),
         ValueKind::String(value) => value.into(),
-        ValueKind::Table(table) => table.into_iter().map(|(key, value)| (key, exact(value))).collect(),
-        ValueKind::Array(array) => array.into_iter().map(exact).collect(),
-    }
+        ValueKind::Table(table) => {
+            let entry = |(key, value): (String, _)| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                Ok((key, exact_at(&path, value)?))
+            };
+            table.into_iter().map(entry).collect::<Result<_, String>>()?
+        }
+        ValueKind::Array(array) => {
+            array.into_iter().map(|value| exact_at(path, value)).collect::<Result<_, _>>()?
+        }
+    })
 }
 
 /// One line of a parser's message, with the nearest valid name where a key is unknown.

@@ -1,6 +1,6 @@
 //! Threads that load steps ahead of need.
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,6 +18,15 @@ pub struct Block {
     pub first: u64,
     /// How many.
     pub count: u64,
+}
+
+/// A step, loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The step.
+    pub step: u64,
+    /// The micro-batches of the block's logical ranks, in order.
+    pub batches: Vec<Batch>,
 }
 
 /// How a loader uses the machine.
@@ -56,6 +65,8 @@ pub struct Loader {
     next: u64,
     threads: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
+    /// Set when nobody wants the steps any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Loader {
@@ -74,10 +85,11 @@ impl Loader {
         let reading = pool("albef-read", threads.readers)?;
         let decoding = pool("albef-decode", threads.decoders)?;
         let counters = Arc::<Counters>::default();
+        let ended = Arc::<AtomicBool>::default();
         let reader = {
-            let (recipe, counters) = (Arc::clone(&recipe), Arc::clone(&counters));
+            let (recipe, counters, ended) = (Arc::clone(&recipe), Arc::clone(&counters), Arc::clone(&ended));
             spawn("albef-reader", move || {
-                let mut steps = Steps { recipe: &recipe, epochs: Vec::new(), block };
+                let mut steps = Steps { recipe: &recipe, epochs: Vec::new(), block, ended: &ended };
                 for step in first_step.. {
                     let raw = steps.read(step, &reading);
                     let failed = raw.is_err();
@@ -89,21 +101,21 @@ impl Loader {
                 }
             })?
         };
-        let waiting = Arc::clone(&counters);
+        let (waiting, unwanted) = (Arc::clone(&counters), Arc::clone(&ended));
         let decoder = spawn("albef-decoder", move || {
             loop {
                 let start = Instant::now();
                 let Ok(raw) = raw.recv() else { return };
                 let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 waiting.starved_ns.fetch_add(nanoseconds, Ordering::Relaxed);
-                let batches = raw.and_then(|raw| decoding.install(|| recipe.batches(&raw)));
+                let batches = raw.and_then(|raw| decoding.install(|| recipe.batches(&raw, &unwanted)));
                 let failed = batches.is_err();
                 if to_train.send(batches).is_err() || failed {
                     return;
                 }
             }
         })?;
-        Ok(Self { steps: Some(steps), next: first_step, threads: vec![reader, decoder], counters })
+        Ok(Self { steps: Some(steps), next: first_step, threads: vec![reader, decoder], counters, ended })
     }
 
     /// What it has done so far, steps that nobody has asked for yet included.
@@ -115,21 +127,23 @@ impl Loader {
         }
     }
 
-    /// The micro-batches of the next step, one for each logical rank of the block. Waits for them.
+    /// The next step. Waits for it.
     ///
     /// # Errors
     /// What kept the step from being loaded; nothing can be loaded after it.
-    pub fn next_step(&mut self) -> Result<Vec<Batch>, LoadError> {
+    pub fn next_step(&mut self) -> Result<Loaded, LoadError> {
         let received = self.steps.as_ref().and_then(|steps| steps.recv().ok());
         let batches = received.unwrap_or(Err(LoadError::Ended(self.next)))?;
+        let step = self.next;
         self.next += 1;
-        Ok(batches)
+        Ok(Loaded { step, batches })
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        // Whoever waits to send finds nobody there.
+        // Whoever waits to send finds nobody there; whoever reads or decodes ends after its sample.
+        self.ended.store(true, Ordering::Relaxed);
         self.steps = None;
         for thread in self.threads.drain(..) {
             // A panic has been printed where it happened.
@@ -138,38 +152,37 @@ impl Drop for Loader {
     }
 }
 
-/// Steps read in sequence, which need the orders of one epoch, at most two.
+/// Steps read in sequence, with the orders of the epochs that one lies in.
 struct Steps<'a> {
     recipe: &'a Recipe,
     epochs: Vec<(u64, Epoch<'a>)>,
     block: Block,
+    ended: &'a AtomicBool,
 }
 
 impl Steps<'_> {
     fn read(&mut self, step: u64, pool: &rayon::ThreadPool) -> Result<Vec<Raw>, LoadError> {
         let (order, local) = (self.recipe.order(), self.recipe.local_batch());
-        let places: Vec<(u64, u64)> = (self.block.first..self.block.first + self.block.count)
+        // The samples of the step with their epochs, which only rise.
+        let places: Vec<(u64, u64, u64)> = (self.block.first..self.block.first + self.block.count)
             .flat_map(|rank| (0..local).map(move |index| (rank, index)))
+            .map(|(rank, index)| (order.epoch_of(order.position(step, rank, index)), rank, index))
             .collect();
-        let epoch_of = |&(rank, index): &(u64, u64)| order.epoch_of(order.position(step, rank, index));
-        let oldest = places.iter().map(epoch_of).min().unwrap_or(0);
-        self.epochs.retain(|(epoch, _)| *epoch >= oldest);
-        for place in &places {
-            let epoch = epoch_of(place);
-            if !self.epochs.iter().any(|(known, _)| *known == epoch) {
-                self.epochs.push((epoch, order.epoch(epoch)));
-            }
-        }
+        let first = places.first().map_or(0, |&(epoch, ..)| epoch);
+        let last = places.last().map_or(0, |&(epoch, ..)| epoch);
+        self.epochs.retain(|(epoch, _)| *epoch >= first);
+        let next = self.epochs.last().map_or(first, |(epoch, _)| epoch + 1);
+        self.epochs.extend((next..=last).map(|epoch| (epoch, order.epoch(epoch))));
         let epochs = &self.epochs;
         pool.install(|| {
             places
                 .par_iter()
-                .map(|place @ &(rank, index)| {
-                    let epoch = epoch_of(place);
-                    match epochs.iter().find(|(known, _)| *known == epoch) {
-                        Some((_, order)) => self.recipe.read(order, step, rank, index),
-                        None => self.recipe.read(&order.epoch(epoch), step, rank, index),
+                .map(|&(epoch, rank, index)| {
+                    if self.ended.load(Ordering::Relaxed) {
+                        return Err(LoadError::Ended(step));
                     }
+                    let order = &epochs[(epoch - first) as usize].1;
+                    self.recipe.read(order, step, rank, index)
                 })
                 .collect()
         })

@@ -1,10 +1,11 @@
 //! What each sample of the stream becomes: pure functions, without threads.
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use albef_corpus::augment::AugmentConfig;
 use albef_corpus::order::{CorpusShape, Epoch, Key, Order, OrderConfig, Place, Purpose};
-use albef_corpus::shard::{Corpus, Sample};
+use albef_corpus::shard::{Corpus, ReadError, Sample};
 use albef_corpus::text::{self, WordPiece, caption};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -126,6 +127,11 @@ impl Recipe {
         &self.order
     }
 
+    /// The corpora, in the order of the job's list.
+    pub fn corpora(&self) -> &[Corpus] {
+        &self.corpora
+    }
+
     /// Samples of one logical rank in a step.
     pub fn local_batch(&self) -> u64 {
         self.config.order.local_batch
@@ -140,13 +146,13 @@ impl Recipe {
         index: u64,
     ) -> Result<Raw, LoadError> {
         let place = epoch.sample(self.order.position(step, logical_rank, index));
-        let sample = read::sample(&self.corpora, place).map_err(|source| LoadError::Read {
-            step,
-            logical_rank,
-            index,
-            source,
-        })?;
+        let sample =
+            self.stored(place).map_err(|source| LoadError::Read { step, logical_rank, index, source })?;
         Ok(Raw { step, logical_rank, index, place, sample })
+    }
+
+    fn stored(&self, place: Place) -> Result<Sample, ReadError> {
+        read::sample(&self.corpora[place.corpus as usize], place.shard as usize, place.index)
     }
 
     /// Decodes and augments a sample into `out`, `[side, side, 3]`; where that cannot be done, another that the position
@@ -170,16 +176,12 @@ impl Recipe {
                 corpus: place.corpus,
                 shard: place.shard,
                 sample: place.index,
-                problem: problem.to_string(),
+                problem: with_causes(&problem),
             });
             let key = Key::new(self.config.order.seed, Purpose::Replacement, [position, attempt]);
             place = epoch.sample(begin + key.below(self.order.epoch_len()));
-            let other = read::sample(&self.corpora, place).map_err(|source| LoadError::Read {
-                step,
-                logical_rank,
-                index,
-                source,
-            })?;
+            let other =
+                self.stored(place).map_err(|source| LoadError::Read { step, logical_rank, index, source })?;
             problem = match self.picture(raw, &other, position, out) {
                 Ok(caption) => return Ok(Cooked { caption, replaced }),
                 Err(problem) => problem,
@@ -198,9 +200,8 @@ impl Recipe {
         out: &mut [u8],
     ) -> Result<String, PictureError> {
         let captions = &sample.metadata.captions;
-        let chosen = self.order.caption(position, captions.len().max(1) as u64) as usize;
-        // A builder never writes a sample without a caption, and the reader refuses one.
-        let raw = captions.get(chosen).map_or("", String::as_str);
+        // The reader refuses a sample without a caption.
+        let raw = &captions[self.order.caption(position, captions.len() as u64) as usize];
         let config = &self.config;
         PICTURES.with_borrow_mut(|pictures| {
             pictures.augmented(
@@ -230,7 +231,8 @@ impl Recipe {
     }
 
     /// The micro-batches of `raw`: whole logical ranks, one after another. Decodes on the threads of the current pool.
-    pub(super) fn batches(&self, raw: &[Raw]) -> Result<Vec<Batch>, LoadError> {
+    /// Ends after the sample that each is at when nobody wants them any more.
+    pub(super) fn batches(&self, raw: &[Raw], ended: &AtomicBool) -> Result<Vec<Batch>, LoadError> {
         use rayon::prelude::*;
         let square = 3 * self.config.side as usize * self.config.side as usize;
         let local = self.local_batch() as usize;
@@ -240,7 +242,11 @@ impl Recipe {
             .zip(&mut pixels)
             .map(|(rank, pixels)| {
                 let samples = rank.par_iter().zip(pixels.par_chunks_mut(square));
-                samples.map(|(raw, out)| self.cook(raw, out)).collect()
+                let cook = |(raw, out): (&Raw, &mut [u8])| match ended.load(Ordering::Relaxed) {
+                    true => Err(LoadError::Ended(raw.step)),
+                    false => self.cook(raw, out),
+                };
+                samples.map(cook).collect()
             })
             .collect::<Result<_, _>>()?;
         raw.chunks(local)
@@ -259,4 +265,12 @@ impl Recipe {
             })
             .collect()
     }
+}
+
+/// What is wrong and why, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut line: Vec<String> = causes.map(ToString::to_string).collect();
+    line.dedup();
+    line.join(": ").replace(['\n', '\r'], " ")
 }

@@ -127,7 +127,9 @@ fn run_step(
     }
     let mut local = trainer.compute(step, 0, &batches, alpha, &mut |_| {})?;
     trainer.reduce_ordered(std::mem::take(&mut local.gradients))?;
-    for (rank, losses) in local.read_losses()?.into_iter().enumerate() {
+    let norm = trainer.gradient_norm()?;
+    let losses: Vec<&Tensor> = local.ranks.iter().map(|rank| &rank.losses).collect();
+    for (rank, losses) in trainer.read(&losses, &norm)?.losses.into_iter().enumerate() {
         for (name, value) in
             [("loss_ita", losses.ita()), ("loss_itm", losses.itm), ("loss_mlm", losses.mlm_blend(alpha))]
         {
@@ -137,7 +139,7 @@ fn run_step(
         }
     }
     compare_gradients(golden, trainer, step, limits, report)?;
-    trainer.commit(step, Verdict::Apply { ranks: &local.ranks, lr: case.lr })?;
+    trainer.commit(step, Verdict::Apply { ranks: &local.ranks, lr: case.lr, norm: Some(&norm) })?;
 
     let queue = trainer.queue();
     for (name, found) in [("image_queue", queue.image()), ("text_queue", queue.text())] {

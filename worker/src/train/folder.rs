@@ -3,19 +3,23 @@
 //! ```text
 //! config.toml         the resolved configuration
 //! vocab.txt           the vocabulary
+//! corpora.json        the corpora, by the hashes of their manifests
 //! metrics.jsonl       a line for each step that was logged and each evaluation
 //! replaced.jsonl      a line for each sample that could not be decoded
 //! state.safetensors   the whole state, to go on from with the same bits
 //! model.safetensors   the model in its published names, when training has ended
 //! ```
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use albef_model::Trainer;
-use albef_model::weights::{state, training};
+use albef_model::weights::{file, state, training};
 use serde::Serialize;
 
+use super::identity::{CorpusIdentity, Identity, difference};
 use super::record::{Line, Record};
 use crate::config::{ConfigError, JobConfig};
 use crate::loader::Replaced;
@@ -28,8 +32,11 @@ pub const VOCABULARY: &str = "vocab.txt";
 pub const MODEL: &str = "model.safetensors";
 /// Name of the whole state.
 pub const STATE: &str = "state.safetensors";
+const CORPORA: &str = "corpora.json";
 const METRICS: &str = "metrics.jsonl";
 const REPLACED: &str = "replaced.jsonl";
+/// What names of files begin with that are not whole yet.
+const UNFINISHED: &str = ".run-";
 
 /// Why the folder of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +66,15 @@ pub enum FolderError {
     /// The vocabulary is another than that of the run.
     #[error("{0} is not the vocabulary of this job; give another --out, or --fresh to throw that run away")]
     Vocabulary(String),
+    /// The corpora are others than those of the run.
+    #[error(
+        "{0}: the corpora of this job are not those that the run was trained on; give another --out, or --fresh to throw \
+         that run away"
+    )]
+    Corpora(String),
+    /// There is a result, but nothing to go on from.
+    #[error("{0} is a trained model whose state is gone; give another --out, or --fresh to replace it")]
+    NoState(String),
     /// The configuration of the run cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -66,7 +82,7 @@ pub enum FolderError {
     #[error("the configuration cannot be written as TOML: {0}")]
     Toml(#[from] toml::ser::Error),
     /// A record cannot be written.
-    #[error("a record cannot be written as JSON: {0}")]
+    #[error("a record cannot be read or written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// The state cannot be read or written.
     #[error(transparent)]
@@ -80,8 +96,10 @@ type Result<T, E = FolderError> = std::result::Result<T, E>;
 pub struct RunFolder {
     path: PathBuf,
     metrics: Option<BufWriter<File>>,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Whether what lies there is thrown away when the run begins.
+    fresh: bool,
+    /// The metrics, locked as long as they are open.
+    lock: File,
 }
 
 /// What a run has behind it when it goes on.
@@ -89,44 +107,84 @@ pub struct RunFolder {
 pub struct Before {
     /// Samples that were replaced.
     pub replaced: u64,
+    /// How long it has lasted.
+    pub elapsed: Duration,
     /// Whether the state was evaluated already.
     pub evaluated: bool,
 }
 
+/// Where a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// Steps in all.
+    pub steps: u64,
+    /// How long it may last, all starts together.
+    pub limit: Option<Duration>,
+}
+
+impl End {
+    /// Whether nothing is left to do after `steps` steps in `elapsed`.
+    pub fn is_reached(&self, steps: u64, elapsed: Duration) -> bool {
+        steps >= self.steps || self.limit.is_some_and(|limit| elapsed >= limit)
+    }
+}
+
 impl RunFolder {
-    /// Opens or makes the folder for `job` with this vocabulary. A run of the same job there can be gone on with; one of
-    /// another is refused, or with `fresh` thrown away.
-    pub fn open(path: &Path, job: &JobConfig, vocabulary: &str, fresh: bool) -> Result<Self> {
-        let at = |name: &str| path.join(name);
+    /// Opens or makes the folder for the run `identity`, and changes nothing in it yet. A run of the same job there can
+    /// be gone on with; one of another is refused, or with `fresh` thrown away as soon as this one begins.
+    pub fn open(path: &Path, identity: &Identity<'_>, fresh: bool) -> Result<Self> {
         fs::create_dir_all(path).map_err(io(path))?;
-        let lock =
-            OpenOptions::new().create(true).append(true).open(at(METRICS)).map_err(io(&at(METRICS)))?;
-        if lock.try_lock().is_err() {
-            return Err(FolderError::InUse(path.display().to_string()));
+        let metrics = path.join(METRICS);
+        let lock = OpenOptions::new().create(true).append(true).open(&metrics).map_err(io(&metrics))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FolderError::InUse(path.display().to_string())),
+            // A file system without locks: two runs that meet there are the user's to keep apart.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(io(&metrics)(error)),
         }
-        if fresh {
-            for name in [STATE, MODEL, CONFIG, VOCABULARY, REPLACED] {
-                if at(name).exists() {
-                    fs::remove_file(at(name)).map_err(io(&at(name)))?;
-                }
-            }
-            lock.set_len(0).map_err(io(&at(METRICS)))?;
+        let folder = Self { path: path.to_owned(), metrics: None, fresh, lock };
+        folder.sweep()?;
+        if !fresh && folder.has_state() {
+            folder.check(identity)?;
+        } else if !fresh && folder.at(MODEL).exists() {
+            return Err(FolderError::NoState(folder.at(MODEL).display().to_string()));
         }
-        if at(CONFIG).exists() {
-            let before = JobConfig::load(&at(CONFIG).to_string_lossy())?;
-            if let Some(key) = difference(&before, job)? {
-                return Err(FolderError::Differs { path: at(CONFIG).display().to_string(), key });
+        Ok(folder)
+    }
+
+    /// Removes what a killed process left half written.
+    fn sweep(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.path).map_err(io(&self.path))? {
+            let entry = entry.map_err(io(&self.path))?;
+            let name = entry.file_name();
+            if [UNFINISHED, file::UNFINISHED].iter().any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
+                fs::remove_file(entry.path()).map_err(io(&entry.path()))?;
             }
-            let written = fs::read_to_string(at(VOCABULARY)).map_err(io(&at(VOCABULARY)))?;
-            if written != vocabulary {
-                return Err(FolderError::Vocabulary(at(VOCABULARY).display().to_string()));
-            }
-        } else {
-            replace(&at(VOCABULARY), vocabulary.as_bytes())?;
-            // Last, so that a folder with a configuration has its vocabulary.
-            replace(&at(CONFIG), toml::to_string(job)?.as_bytes())?;
         }
-        Ok(Self { path: path.to_owned(), metrics: None, _lock: lock })
+        Ok(())
+    }
+
+    /// Whether the state that is there is of the same run.
+    fn check(&self, identity: &Identity<'_>) -> Result<()> {
+        let path = self.at(CONFIG).display().to_string();
+        let before = JobConfig::load(&self.at(CONFIG).to_string_lossy())?;
+        if let Some(key) = difference(&before, identity.job)? {
+            return Err(FolderError::Differs { path, key });
+        }
+        let read = |name: &str| fs::read_to_string(self.at(name)).map_err(io(&self.at(name)));
+        if read(VOCABULARY)? != identity.vocabulary {
+            return Err(FolderError::Vocabulary(self.at(VOCABULARY).display().to_string()));
+        }
+        let corpora: Vec<CorpusIdentity> = serde_json::from_str(&read(CORPORA)?)?;
+        let manifests = |corpora: &[CorpusIdentity]| -> Vec<String> {
+            corpora.iter().map(|corpus| corpus.manifest.clone()).collect()
+        };
+        if manifests(&corpora) != manifests(&identity.corpora) {
+            return Err(FolderError::Corpora(self.at(CORPORA).display().to_string()));
+        }
+        Ok(())
     }
 
     /// Where a file of the folder lies.
@@ -136,27 +194,49 @@ impl RunFolder {
 
     /// Whether there is a state to go on from.
     pub fn has_state(&self) -> bool {
-        self.at(STATE).exists()
+        !self.fresh && self.at(STATE).exists()
     }
 
-    /// Loads the state, if there is one, and forgets the records of steps after it. `steps` are all that there will be:
-    /// the evaluation after the last one is made again, since it is what the run ends with.
-    pub fn go_on(&mut self, trainer: &mut Trainer, steps: u64) -> Result<Before> {
-        if self.has_state() {
+    /// Begins the run, or loads its state and forgets the records of steps after it. The evaluation that a run ended with
+    /// is forgotten, too, since it is made again.
+    pub fn go_on(&mut self, identity: &Identity<'_>, trainer: &mut Trainer, end: End) -> Result<Before> {
+        let loaded = self.has_state();
+        if loaded {
             training::load(self.at(STATE), trainer)?;
+        } else {
+            for name in [STATE, MODEL, REPLACED] {
+                if self.at(name).exists() {
+                    fs::remove_file(self.at(name)).map_err(io(&self.at(name)))?;
+                }
+            }
+            self.lock.set_len(0).map_err(io(&self.at(METRICS)))?;
+            replace(&self.at(VOCABULARY), identity.vocabulary.as_bytes())?;
+            replace(&self.at(CORPORA), &serde_json::to_vec_pretty(&identity.corpora)?)?;
         }
+        // Keys that no weight depends on may have changed.
+        replace(&self.at(CONFIG), toml::to_string(identity.job)?.as_bytes())?;
+
         let step = trainer.step();
-        let evaluation = |line: &Line| line.kind == "evaluation" && line.step == step && step < steps;
-        let mut evaluated = false;
+        let (mut elapsed, mut evaluated) = (Duration::ZERO, false);
         // A step's own records bear its number; an evaluation's is that of the steps before it.
         self.keep_lines(METRICS, |line| {
-            evaluated |= evaluation(line);
-            line.step < step || evaluation(line)
+            if line.step < step {
+                elapsed = line.elapsed.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(elapsed);
+                return true;
+            }
+            let kept = line.kind == "evaluation" && line.step == step && !end.is_reached(step, elapsed);
+            evaluated |= kept;
+            kept
         })?;
         let replaced = self.keep_lines(REPLACED, |line| line.step < step)?;
+        if loaded && !end.is_reached(step, elapsed) && self.at(MODEL).exists() {
+            // It was of this step, and would soon be older than the state.
+            fs::remove_file(self.at(MODEL)).map_err(io(&self.at(MODEL)))?;
+        }
         let path = self.at(METRICS);
         self.metrics = Some(BufWriter::new(OpenOptions::new().append(true).open(&path).map_err(io(&path))?));
-        Ok(Before { replaced, evaluated })
+        self.fresh = false;
+        Ok(Before { replaced, elapsed, evaluated })
     }
 
     /// Keeps the whole lines of a file, from its beginning, that `keep` accepts, and returns how many there are.
@@ -234,27 +314,12 @@ fn append(to: &mut impl Write, value: &impl Serialize) -> Result<std::io::Result
 /// Writes a file under another name and renames it.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(path))?;
+    let ordinary = fs::Permissions::from_mode(0o666);
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(UNFINISHED).permissions(ordinary).tempfile_in(folder).map_err(io(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io(path))?;
     file.persist(path).map_err(|error| io(path)(error.error))?;
     Ok(())
-}
-
-/// The first key at which two configurations differ in what they compute.
-fn difference(before: &JobConfig, now: &JobConfig) -> Result<Option<String>> {
-    let tree = |job: &JobConfig| serde_json::to_value(job);
-    Ok(first_difference("", &tree(before)?, &tree(now)?))
-}
-
-fn first_difference(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
-    let (serde_json::Value::Object(x), serde_json::Value::Object(y)) = (a, b) else {
-        return (a != b).then(|| path.to_owned());
-    };
-    let null = serde_json::Value::Null;
-    x.keys().chain(y.keys().filter(|key| !x.contains_key(*key))).find_map(|key| {
-        let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        first_difference(&below, x.get(key).unwrap_or(&null), y.get(key).unwrap_or(&null))
-    })
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> FolderError + '_ {

@@ -10,13 +10,15 @@
 //! an [`Exchange`](albef_model::exchange::Exchange). [`run`] is the one-worker job around it. [`Stream`] is what a job
 //! reads.
 mod folder;
+mod identity;
 mod job;
 mod progress;
 mod record;
 mod stepper;
 mod stream;
 
-pub use folder::{CONFIG, FolderError, MODEL, RunFolder, STATE, VOCABULARY};
+pub use folder::{Before, CONFIG, End, FolderError, MODEL, RunFolder, STATE, VOCABULARY};
+pub use identity::{CorpusIdentity, Identity};
 pub use job::{Ending, Options, run};
 pub use record::{EvaluationRecord, Record, StepRecord};
 pub use stepper::{StepError, Stepper, micro_batch};

@@ -55,7 +55,8 @@ impl Progress {
         let rate = self.rate.add(1.0 / record.seconds.max(1e-9));
         let images = rate * record.images_per_s * record.seconds;
         let (wait, loss) = (self.wait.add(record.data_wait), self.loss.add(record.loss.into()));
-        let left = Duration::from_secs_f64((self.steps.saturating_sub(record.step + 1)) as f64 / rate);
+        let left = self.steps.saturating_sub(record.step + 1) as f64 / rate;
+        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
         let figures = format!(
             "loss {loss:.3} (i2t {:.2}, t2i {:.2}, itm {:.2}, mlm {:.2}, mlm distilled {:.2})  temp {:.3}  lr {:.1e}  {images:.0} images/s  waiting for data {:.0} %",
             record.loss_i2t,

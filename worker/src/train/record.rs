@@ -25,7 +25,7 @@ pub struct StepRecord {
     pub lr: f64,
     /// Weight of the twin's pseudo-targets.
     pub alpha: f64,
-    /// The temperature after it.
+    /// The temperature that it used.
     pub temp: f64,
     /// What is minimised.
     pub loss: f32,
@@ -39,10 +39,9 @@ pub struct StepRecord {
     pub loss_mlm: f32,
     /// Masked-language loss against the twin's predictions.
     pub loss_mlm_distill: f32,
-    /// Global gradient norm before clipping, where clipping is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gradient_norm: Option<f64>,
-    /// Whether nothing was updated because a loss was not a number.
+    /// Global norm of the gradient, before clipping.
+    pub gradient_norm: f64,
+    /// Whether nothing was updated because a loss or a gradient was not a number.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
     /// Samples of all logical ranks per second of this step.
@@ -51,6 +50,8 @@ pub struct StepRecord {
     pub seconds: f64,
     /// Share of them that was spent waiting for data.
     pub data_wait: f64,
+    /// Seconds that the run has trained and evaluated until then, in all its starts.
+    pub elapsed: f64,
     /// Samples that were read in place of ones that cannot be decoded, since the job began.
     pub replaced: u64,
 }
@@ -74,6 +75,8 @@ pub(super) struct Line {
     pub(super) step: u64,
     /// The kind.
     pub(super) kind: String,
+    /// Of a step: seconds until then.
+    pub(super) elapsed: Option<f64>,
 }
 
 /// The mean over logical ranks.

@@ -6,6 +6,7 @@ use albef_corpus::shard::Corpus;
 use albef_corpus::text::{Vocabulary, WordPiece};
 use anyhow::{Context, bail};
 
+use super::identity::CorpusIdentity;
 use crate::config::{DataConfig, JobConfig};
 use crate::loader::{Block, LoadError, Loader, Recipe, RecipeConfig, Threads};
 
@@ -46,6 +47,17 @@ impl<'a> Stream<'a> {
         Loader::start(Arc::clone(&self.recipe), block, first_step, self.threads())
     }
 
+    /// The corpora, by their contents.
+    pub fn corpora(&self) -> Vec<CorpusIdentity> {
+        let opened = self.data.corpus.iter().zip(self.recipe.corpora());
+        opened
+            .map(|(config, corpus)| CorpusIdentity {
+                path: config.path.clone(),
+                manifest: corpus.hash().to_hex().to_string(),
+            })
+            .collect()
+    }
+
     /// How the loader uses the machine.
     pub fn threads(&self) -> Threads {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -82,10 +94,13 @@ pub(crate) fn fits(job: &JobConfig, words: &WordPiece, path: &str) -> anyhow::Re
 }
 
 fn recipe(job: &JobConfig, data: &DataConfig, words: Arc<WordPiece>) -> anyhow::Result<Recipe> {
+    // Each logical rank is inside one window, or between two.
+    let ranks = usize::try_from(job.logical_ranks).unwrap_or(usize::MAX);
+    let open_shards = ranks.saturating_mul(data.window.saturating_add(1));
     let corpora = data
         .corpus
         .iter()
-        .map(|corpus| Ok((Corpus::open(&corpus.path)?, corpus.weight)))
+        .map(|corpus| Ok((Corpus::open(&corpus.path)?.keeping_indexes(open_shards), corpus.weight)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let order = OrderConfig {
         seed: job.seed,

@@ -53,19 +53,24 @@ impl World {
             std::fs::write(pictures.join(format!("{n:02}.txt")), &caption).unwrap();
             captions.push(caption);
         }
-        let mut config = BuildConfig::of(pictures.to_str().unwrap());
-        config.duplicates.near = false;
-        let corpus = dir.path().join("corpus");
-        let report = build(&config, &Storage::create(corpus.to_str().unwrap()).unwrap(), &|_| {}).unwrap();
-        assert_eq!(report.images, SAMPLES);
-        let options = Options { vocab_size: 120, min_frequency: 1 };
-        train(&captions, &options).unwrap().write(dir.path().join("vocab.txt")).unwrap();
         let world = Self { dir };
+        world.build("corpus", |_| ());
+        let options = Options { vocab_size: 120, min_frequency: 1 };
+        train(&captions, &options).unwrap().write(world.path("vocab.txt")).unwrap();
         let job = include_str!("job.toml")
             .replace("CORPUS", &world.path("corpus"))
             .replace("VOCABULARY", &world.path("vocab.txt"));
         std::fs::write(world.dir.path().join("job.toml"), job).unwrap();
         world
+    }
+
+    /// Builds the pictures into a corpus of that name, with a change to the configuration.
+    pub(crate) fn build(&self, name: &str, change: impl Fn(&mut BuildConfig)) {
+        let mut config = BuildConfig::of(&self.path("pictures"));
+        config.duplicates.near = false;
+        change(&mut config);
+        let report = build(&config, &Storage::create(&self.path(name)).unwrap(), &|_| {}).unwrap();
+        assert_eq!(report.images, SAMPLES);
     }
 
     pub(crate) fn path(&self, name: &str) -> String {

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// The library's own limit on headers.
 const MAX_HEADER: u64 = 100_000_000;
 
+/// What names of files begin with that are being written: a killed process leaves them behind.
+pub const UNFINISHED: &str = ".weights-";
+
 /// An open file whose header has been checked against its length.
 #[derive(Debug)]
 pub struct TensorFile {
@@ -193,7 +196,7 @@ fn write_beside(path: &Path, views: Vec<(&str, Stored<'_>)>) -> Result<(), Box<d
     // Temporary files are private; weights are an ordinary file, subject to the umask.
     let ordinary = Permissions::from_mode(0o666);
     let place = tempfile::Builder::new()
-        .prefix(".weights-")
+        .prefix(UNFINISHED)
         .permissions(ordinary)
         .tempfile_in(directory)?
         .into_temp_path();
